@@ -1,0 +1,353 @@
+"""campaign.toml, validated once into frozen settings.
+
+Any setting can be overridden by ``NOTIFIER_<SECTION>__<KEY>`` (``NOTIFIER_RELAY__HOST``; top-level keys without
+section, ``NOTIFIER_DATABASE``). A wrong key, in the file or in an override, is a :class:`SettingsError` that names its
+path. Folders ``templates/`` and ``data/`` inside the campaign folder override the shipped ones file by file.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from notifier.errors import SettingsError
+from notifier.model import Audience, DataCategory
+
+FILE = "campaign.toml"
+PREFIX = "NOTIFIER_"
+_NOT_SETTINGS = {"NOTIFIER_CAMPAIGN", "NOTIFIER_KEY"}
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Text = Annotated[str, Field(min_length=1)]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+
+
+class Tls(StrEnum):
+    """How the session with the relay is encrypted."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+class CampaignSection(_Frozen):
+    """``[campaign]``: what this work is."""
+
+    name: Text
+    sample: bool = False
+    language: str = "fr"
+    timezone: str = "Europe/Paris"
+    observe_days: Annotated[int, Field(ge=0)] = 5
+    legal_basis: str = "RGPD, article 34"
+    notify_by: date | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"unknown time zone {value!r}") from error
+        return value
+
+
+class RelaySection(_Frozen):
+    """``[relay]``: the server that takes the messages. ``rate`` in messages per second, 0 = no limit."""
+
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    tls: Tls = Tls.STARTTLS
+    connections: Annotated[int, Field(ge=1, le=200)] | None = None
+    rate: Annotated[float, Field(ge=0)] | None = None
+    burst: Annotated[int, Field(ge=1)] = 1
+    username: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    allow_plaintext: bool = False
+    messages_per_connection: Annotated[int, Field(ge=1)] = 100
+    window: Annotated[int, Field(ge=1)] | None = None
+    connect_seconds: Annotated[float, Field(gt=0)] = 30
+    reply_seconds: Annotated[float, Field(gt=0)] = 300
+    final_reply_seconds: Annotated[float, Field(gt=0)] = 600
+
+    @model_validator(mode="after")
+    def _plaintext_is_decided(self) -> RelaySection:
+        if self.tls is Tls.NONE and self.host and not self.allow_plaintext and self.host not in _LOOPBACK:
+            raise ValueError('tls = "none" is for a loopback host, or set allow_plaintext = true')
+        return self
+
+
+class RetrySection(_Frozen):
+    """``[retry]``: RFC 5321 4.5.4.1. ``first_seconds`` is the delay after the first 4xx; later ones grow from it."""
+
+    first_seconds: Annotated[float, Field(gt=0)] = 900
+    max_seconds: Annotated[float, Field(gt=0)] = 43200
+    give_up_hours: Annotated[float, Field(gt=0)] = 72
+
+
+class PaceSection(_Frozen):
+    """``[pace]``: when to send and how much."""
+
+    providers: bool = False
+    hours: str = ""
+    hotline_per_hour: Annotated[int, Field(ge=1)] | None = None
+    hotline_per_day: Annotated[int, Field(ge=1)] | None = None
+    canary: Annotated[int, Field(ge=0)] | None = None
+
+    @field_validator("hours")
+    @classmethod
+    def _a_span(cls, value: str) -> str:
+        if value:
+            try:
+                first, last = (time.fromisoformat(part.strip()) for part in value.split("-"))
+            except ValueError as error:
+                raise ValueError('hours are written "08:00-20:00"') from error
+            if not first < last:
+                raise ValueError("hours end after they begin")
+        return value
+
+
+class HouseholdsSection(_Frozen):
+    """``[households]``: how adult dependants without a mailbox of their own are told (DESIGN 7)."""
+
+    adult_dependants: Literal["letter", "contract_mailbox"] | None = None
+
+
+class DoubtSection(_Frozen):
+    """``[doubt]``: what becomes of a delivery whose final dot may have gone out (RFC 1047)."""
+
+    policy: Literal["resend", "hold"] = "resend"
+
+
+class KeySection(_Frozen):
+    """``[key]``: where the key file lies. Relative to the campaign folder."""
+
+    path: Path
+    backed_up: bool = False
+
+
+class Helpline(_Frozen):
+    """A telephone number for one audience, and when it answers."""
+
+    phone: Text
+    hours: str = ""
+
+
+class Sender(_Frozen):
+    """``[[senders]]``: who writes. ``names``: how exports write this sender (``["*"]`` = any)."""
+
+    code: Code
+    names: tuple[Text, ...]
+    brand: Text
+    role: Literal["insurer", "operator"] = "insurer"
+    from_address: Text
+    reply_to: Text
+    bounce_domain: str = ""
+    website: Text
+    postal_address: Text
+    dpo_name: str = ""
+    dpo_address: Text
+    helplines: Mapping[str, Helpline]
+
+    @field_validator("helplines")
+    @classmethod
+    def _known_audiences(cls, value: Mapping[str, Helpline]) -> Mapping[str, Helpline]:
+        known = {*Audience, "default"}
+        if unknown := sorted(set(value) - known):
+            raise ValueError(f"unknown audience {', '.join(unknown)} (known: {', '.join(sorted(known))})")
+        return value
+
+    @property
+    def from_domain(self) -> str:
+        return self.from_address.rpartition("@")[2].lower()
+
+    def helpline(self, audience: Audience) -> Helpline | None:
+        """The number for this audience; never another audience's (DOMAIN F: a professionals' line is theirs)."""
+        return self.helplines.get(audience.value) or self.helplines.get("default")
+
+
+class NotExposed(_Frozen):
+    """What did not come out: a dated statement of somebody, affirmed or conditional (DESIGN 3)."""
+
+    what: Text
+    source: Text
+    dated: date
+    mood: Literal["affirmed", "conditional"]
+    audiences: tuple[Audience, ...] = (Audience.INSURED, Audience.DEPENDANT, Audience.PAST_MEMBER)
+
+
+class Incident(_Frozen):
+    """``[[incidents]]``: one breach at one operator, with its facts."""
+
+    code: Code
+    operator: Text
+    occurred: date
+    discovered: date
+    told: date
+    what_happened: Text
+    measures: tuple[Text, ...]
+    operator_measures: tuple[Text, ...] = ()
+    state_of_service: Text
+    state_of_service_professionals: str = ""
+    portal: str = ""
+    not_exposed: tuple[NotExposed, ...] = ()
+    unknown_yet: str = ""
+    next_news: Text
+    complaint: str = ""
+    complaint_until: date | None = None
+
+
+class Settings(_Frozen):
+    """campaign.toml as a whole."""
+
+    database: Text = "sqlite:///campaign.db"
+    campaign: CampaignSection
+    relay: RelaySection = RelaySection()
+    retry: RetrySection = RetrySection()
+    pace: PaceSection = PaceSection()
+    households: HouseholdsSection = HouseholdsSection()
+    doubt: DoubtSection = DoubtSection()
+    key: KeySection
+    incidents: tuple[Incident, ...]
+    senders: tuple[Sender, ...]
+
+    @model_validator(mode="after")
+    def _codes_are_unique(self) -> Settings:
+        for what, codes in (
+            ("incidents", [incident.code for incident in self.incidents]),
+            ("senders", [sender.code for sender in self.senders]),
+        ):
+            if doubled := sorted({code for code in codes if codes.count(code) > 1}):
+                raise ValueError(f"{what}: the code {doubled[0]!r} stands twice")
+        return self
+
+    def incident(self, code: str) -> Incident:
+        for incident in self.incidents:
+            if incident.code == code:
+                return incident
+        known = ", ".join(incident.code for incident in self.incidents) or "none"
+        raise SettingsError(f"campaign.toml: no [[incidents]] has the code {code!r} (there: {known})")
+
+    def sender(self, code: str) -> Sender:
+        for sender in self.senders:
+            if sender.code == code:
+                return sender
+        known = ", ".join(sender.code for sender in self.senders) or "none"
+        raise SettingsError(f"campaign.toml: no [[senders]] has the code {code!r} (there: {known})")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.campaign.timezone)
+
+    @property
+    def window(self) -> int:
+        """How many deliveries may be outstanding at once (I5): 4 × connections unless set."""
+        return self.relay.window or 4 * (self.relay.connections or 1)
+
+
+def load(folder: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read ``folder/campaign.toml`` and the overrides of the environment; raise SettingsError with the key's path."""
+    path = folder / FILE
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"there is no {FILE} in {folder}: run `notifier init DIR`, or name the campaign with -C"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    origins = _override(raw, environment)
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path, origins)) from error
+
+
+def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Write each NOTIFIER_… variable into ``raw``; return path → variable, for error texts."""
+    origins: dict[str, str] = {}
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        *sections, key = variable[len(PREFIX) :].lower().split("__")
+        target = raw
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"{variable}: [{section}] is a list, and lists are not overridden")
+        if isinstance(target.get(key), list | dict):
+            raise SettingsError(f"{variable}: {key} is a section or a list, and these are not overridden")
+        target[key] = value
+        origins[".".join([*sections, key])] = variable
+    return origins
+
+
+def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> str:
+    told = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        message = {
+            "extra_forbidden": "no such setting",
+            "missing": "missing",
+        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        origin = origins.get(where)
+        told.append(f"{origin or path.name}: {where or 'the file'}: {message}" if where else f"{path.name}: {message}")
+    return "; ".join(told)
+
+
+# -- folders that ship with the package ----------------------------------------------------------------------------
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(name: str) -> Path:
+    """The folder ``templates`` or ``data`` that ships with notifier: inside the wheel, else beside the package."""
+    installed = _PACKAGE / "shipped" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def resource(folder: Path, name: str, relative: str) -> Path:
+    """The file ``relative`` of ``templates`` or ``data``: the campaign's own if it has one, else the shipped one."""
+    own = folder / name / relative
+    return own if own.is_file() else shipped(name) / relative
+
+
+def categories(folder: Path) -> dict[str, DataCategory]:
+    """The data categories of data/categories.toml by code."""
+    path = resource(folder, "data", "categories.toml")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {
+            code: DataCategory(
+                code=code,
+                label=body["label"],
+                severity=body["severity"],
+                audiences=frozenset(Audience(audience) for audience in body["audiences"]),
+            )
+            for code, body in raw.items()
+        }
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def instant(text: str) -> datetime:
+    """An instant from the command line, ISO 8601 with offset."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise SettingsError(f"{text}: say the time zone (for example {text}+01:00)")
+    return at

@@ -1,0 +1,237 @@
+"""Nouns that all rooms share: frozen, pure, without I/O. The glossary (docs/glossary.md) defines each word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Audience(StrEnum):
+    """To whom a text speaks."""
+
+    INSURED = "insured"
+    DEPENDANT = "dependant"
+    PAST_MEMBER = "past_member"
+    PROFESSIONAL = "professional"
+    COMPANY = "company"
+
+
+class PersonKind(StrEnum):
+    """Which identity rules hold for a person (people/identity.py)."""
+
+    INSURED = "insured"
+    PROFESSIONAL = "professional"
+
+
+class Link(StrEnum):
+    """A member's place on the contract (directory column LIEN)."""
+
+    HOLDER = "A"
+    SPOUSE = "C"
+    CHILD = "E"
+
+
+class MemberStatus(StrEnum):
+    """Directory column STATUT."""
+
+    ACTIVE = "active"
+    ENDED = "ended"
+    DECEASED = "deceased"
+
+
+class Route(StrEnum):
+    """How a notification reaches its person."""
+
+    EMAIL = "email"
+    POST = "post"
+    NONE = "none"
+
+
+class Form(StrEnum):
+    """Whom one notice is about: its reader, the children the reader holds the contract for, or the
+    several establishments that share the reader's mailbox (DESIGN 7)."""
+
+    OWN = "own"
+    CHILDREN = "children"
+    ESTABLISHMENTS = "establishments"
+
+
+class WaveKind(StrEnum):
+    """Why a round is made."""
+
+    INITIAL = "initial"
+    SUPPLEMENT = "supplement"
+    CORRECTION = "correction"
+    RECTIFICATION = "rectification"
+    FOLLOW_UP = "follow-up"
+    PRECAUTION = "precaution"
+
+
+class Term(StrEnum):
+    """The terms of the I1 equation; ``owed`` is their sum, or the campaign does not balance."""
+
+    CONFIRMED = "confirmed"
+    PRESUMED = "presumed"
+    HANDED_OVER = "handed_over"
+    PENDING = "pending"
+    IN_DOUBT = "in_doubt"
+    POST = "post"
+    UNMATCHED = "unmatched"
+    UNREACHABLE = "unreachable"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Exposure:
+    """One data category that came out in one incident."""
+
+    incident: str
+    category: str
+
+    def __str__(self) -> str:
+        return f"{self.incident}:{self.category}"
+
+
+def canonical_exposures(exposures: Iterable[Exposure]) -> str:
+    """The one spelling of a set of exposures: sorted ``incident:category``, joined by commas."""
+    return ",".join(str(exposure) for exposure in sorted(set(exposures)))
+
+
+def parse_exposures(canonical: str) -> frozenset[Exposure]:
+    """Inverse of :func:`canonical_exposures`."""
+    pairs = (item.split(":", 1) for item in canonical.split(",") if item)
+    return frozenset(Exposure(incident, category) for incident, category in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class DataCategory:
+    """One kind of data (data/categories.toml)."""
+
+    code: str
+    label: str
+    severity: int
+    audiences: frozenset[Audience]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that leaves no identity at all. ``line``: physical line in the file (CSV) or row number (XLSX), from 1."""
+
+    line: int
+    column: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postal:
+    """A postal address as the directory or the export gives it."""
+
+    lines: tuple[str, ...]
+    postcode: str
+    city: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where a person can be reached, unsealed: exists in memory only, for the length of one cycle."""
+
+    name: str
+    forename: str
+    civility: str = ""
+    company: str = ""
+    email: str = ""
+    postal: Postal | None = None
+    birth_date: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """What is sealed: the non-empty fields."""
+        postal = self.postal
+        every: dict[str, Any] = {
+            "name": self.name,
+            "forename": self.forename,
+            "civility": self.civility,
+            "company": self.company,
+            "email": self.email,
+            "postal": [list(postal.lines), postal.postcode, postal.city] if postal else None,
+            "birth_date": self.birth_date,
+        }
+        return {key: value for key, value in every.items() if value}
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Contact:
+        """Inverse of :meth:`fields`."""
+        postal = fields.get("postal")
+        return cls(
+            name=fields.get("name", ""),
+            forename=fields.get("forename", ""),
+            civility=fields.get("civility", ""),
+            company=fields.get("company", ""),
+            email=fields.get("email", ""),
+            postal=Postal(tuple(postal[0]), postal[1], postal[2]) if postal else None,
+            birth_date=fields.get("birth_date", ""),
+        )
+
+    @property
+    def full_name(self) -> str:
+        """Civility, forename and name, as far as known; else the company."""
+        return " ".join(part for part in (self.civility, self.forename, self.name) if part) or self.company
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentKey:
+    """What decides a text: notifications with the same key get the same words (DESIGN 8)."""
+
+    wave: str
+    wave_kind: WaveKind
+    sender: str
+    audience: Audience
+    profession: str
+    form: Form
+    exposures: frozenset[Exposure]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalFields:
+    """The few personal values a notice is filled with. ``concerned``: names of the children or establishments that
+    the notice is about (empty when it is about its reader)."""
+
+    contact: Contact
+    reference: str
+    concerned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal event. ``subject`` is a pseudonym or token in hex, never personal data; ``facts`` hold strings,
+    integers, booleans, lists and dicts of these, no floats (so that canonical JSON has one spelling)."""
+
+    at: datetime
+    kind: str
+    subject: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def canonical(self) -> bytes:
+        """The entry's bytes: canonical JSON of RFC 8785 (its subset without floats; keys are ASCII, so Python's
+        sort order is the UTF-16 order that the RFC asks for)."""
+        body = {"at": utc_text(self.at), "facts": self.facts, "kind": self.kind, "subject": self.subject}
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def utc_text(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds: ``2024-02-09T08:00:00.000Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def to_ms(at: datetime) -> int:
+    """Milliseconds since 1970 in UTC, the form in which storage keeps every instant."""
+    return int(at.timestamp() * 1000)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Inverse of :func:`to_ms`."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

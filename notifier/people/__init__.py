@@ -1,0 +1,1 @@
+"""People: records become persons with contacts. Identity, matching, households, waves (DESIGN 7)."""

@@ -1,0 +1,397 @@
+"""The schema, as SQLModel classes. They stay inside ``storage/``; rooms exchange the dataclasses of ``model``.
+
+Instants are integers, milliseconds since 1970 UTC (``…_ms``). Digests are 16 bytes, keyed (vault.Vault.digest).
+Personal fields are one sealed value per row (``sealed``); deliveries hold no copy. NIR and RIB values are in no column (I8).
+The constraints carry invariants: the comments say which.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+# SQLite makes a rowid alias only of INTEGER; PostgreSQL wants 8 bytes.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> object:
+    return Field(default=None, sa_column=Column(Id, primary_key=True, autoincrement=True))
+
+
+class Campaign(SQLModel, table=True):
+    """One row: whose database this is. ``probe`` opens only with this campaign's keys."""
+
+    __tablename__ = "campaign"
+    id: int = Field(primary_key=True)
+    campaign_id: str
+    created_ms: int = Field(sa_type=BigInteger)
+    probe: bytes
+    public_key: bytes
+    paused_reason: str | None = None
+    paused_ms: int | None = Field(default=None, sa_type=BigInteger)
+    returns_read_ms: int | None = Field(default=None, sa_type=BigInteger)
+    sender_epoch: int = 0
+
+
+class Import(SQLModel, table=True):
+    """One file taken in. The same bytes under the same profile and senders complete only once."""
+
+    __tablename__ = "imports"
+    id: int | None = _id()  # type: ignore[assignment]
+    kind: str  # export | directory
+    state: str  # staging | complete | undone
+    sha256: str
+    profile: str
+    settings_digest: str  # of what decides the reading: profile text, senders' names
+    incident: str = ""
+    name: str
+    size_bytes: int = Field(sa_type=BigInteger)
+    encoding: str = ""
+    as_of: str = ""
+    rows_read: int = 0
+    records: int = 0
+    rejections: int = 0
+    persons_new: int = 0
+    persons_known: int = 0
+    completed_ms: int | None = Field(default=None, sa_type=BigInteger)
+    __table_args__ = (
+        Index(
+            "imports_once",
+            "kind",
+            "sha256",
+            "profile",
+            "settings_digest",
+            unique=True,
+            sqlite_where=text("state = 'complete'"),
+            postgresql_where=text("state = 'complete'"),
+        ),
+    )
+
+
+class Rejection(SQLModel, table=True):
+    """A row that left no identity. Open until a later file corrects it or somebody disposes of it (I1)."""
+
+    __tablename__ = "rejections"
+    id: int | None = _id()  # type: ignore[assignment]
+    import_id: int = Field(foreign_key="imports.id", index=True)
+    line: int
+    column: str
+    code: str
+    state: str = "open"  # open | corrected | disposed
+    reason: str = ""
+    decided_by: str = ""
+    decided_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ExposureSet(SQLModel, table=True):
+    """Each distinct set of exposures once (model.canonical_exposures)."""
+
+    __tablename__ = "exposure_sets"
+    id: int | None = _id()  # type: ignore[assignment]
+    canonical: str = Field(unique=True)
+
+
+class StagedRecord(SQLModel, table=True):
+    """Rows of the file being read; without index, emptied by the transaction that completes the import."""
+
+    __tablename__ = "staged_records"
+    import_id: int = Field(primary_key=True)
+    line: int = Field(primary_key=True)
+    kind: str
+    sender: str
+    identity: bytes
+    group_key: bytes | None = None
+    forename_key: bytes | None = None
+    birth_rank: int | None = None
+    key_member: bytes | None = None
+    key_nir_rank: bytes | None = None
+    key_nir_forename: bytes | None = None
+    key_contract: bytes | None = None
+    exposure_set_id: int
+    profession: str = ""
+    warnings: str = ""
+    sealed: bytes
+
+
+class Record(SQLModel, table=True):
+    """A row we could use: provenance (file, line) and the keys on which matching joins. Exactly one person (I1)."""
+
+    __tablename__ = "records"
+    id: int | None = _id()  # type: ignore[assignment]
+    import_id: int = Field(foreign_key="imports.id")
+    line: int
+    person_id: int = Field(foreign_key="persons.id", sa_type=Id)
+    group_key: bytes | None = None  # (sender, NIR 13, birth date); null without a usable NIR
+    forename_key: bytes | None = None  # null: the row gives no forename
+    birth_rank: int | None = None
+    key_member: bytes | None = None
+    key_nir_rank: bytes | None = None
+    key_nir_forename: bytes | None = None
+    key_contract: bytes | None = None
+    exposure_set_id: int = Field(foreign_key="exposure_sets.id")
+    warnings: str = ""
+    __table_args__ = (
+        UniqueConstraint("import_id", "line"),
+        Index("records_person", "person_id"),
+        Index(
+            "records_nameless",
+            "group_key",
+            sqlite_where=text("forename_key IS NULL AND group_key IS NOT NULL"),
+            postgresql_where=text("forename_key IS NULL AND group_key IS NOT NULL"),
+        ),
+    )
+
+
+class Person(SQLModel, table=True):
+    """Somebody affected, in the eyes of one sender (DESIGN 3)."""
+
+    __tablename__ = "persons"
+    id: int | None = _id()  # type: ignore[assignment]
+    sender: str
+    identity: bytes
+    kind: str
+    profession: str = ""
+    exposure_set_id: int = Field(foreign_key="exposure_sets.id")
+    sealed: bytes  # vault kind "person", identity = identity
+    contact_id: int | None = Field(default=None, foreign_key="contacts.id", sa_type=Id)
+    rung: str = ""  # which rung of the ladder matched; "own" for a professional, "review" for a decision
+    identity_review: str = ""  # why the identity itself needs a look: missing_forename
+    excluded: str = ""  # operator | deceased | exempt | decision
+    excluded_reason: str = ""
+    excluded_by: str = ""
+    excluded_ms: int | None = Field(default=None, sa_type=BigInteger)
+    __table_args__ = (UniqueConstraint("sender", "identity"), Index("persons_contact", "contact_id"))
+
+
+class Contact(SQLModel, table=True):
+    """Where a person can be reached. ``current``: the newest of its identity; an older one stays as second choice."""
+
+    __tablename__ = "contacts"
+    id: int | None = _id()  # type: ignore[assignment]
+    import_id: int = Field(foreign_key="imports.id")
+    line: int
+    sender: str
+    identity: bytes
+    kind: str  # member | professional
+    link: str = ""
+    status: str = "active"
+    language: str = "fr"
+    as_of: str = ""
+    current: bool = True
+    household: bytes | None = None  # keyed digest of (sender, contract)
+    mailbox: bytes | None = None  # keyed digest of (sender, normal e-mail); null = no mailbox
+    has_postal: bool = False
+    provider: str = "other"
+    forename_key: bytes | None = None
+    key_member: bytes | None = None
+    key_nir_rank: bytes | None = None
+    key_nir_forename: bytes | None = None
+    key_contract: bytes | None = None
+    sealed: bytes  # vault kind "contact", identity = identity
+    __table_args__ = (
+        UniqueConstraint("import_id", "line"),
+        Index("contacts_identity", "sender", "identity"),
+        Index("contacts_member", "key_member"),
+        Index("contacts_nir_rank", "key_nir_rank"),
+        Index("contacts_nir_forename", "key_nir_forename"),
+        Index("contacts_contract", "key_contract"),
+        Index("contacts_household", "household"),
+    )
+
+
+class Review(SQLModel, table=True):
+    """Something about a person that only somebody can decide (I2). One open review per person and reason."""
+
+    __tablename__ = "reviews"
+    id: int | None = _id()  # type: ignore[assignment]
+    person_id: int = Field(foreign_key="persons.id", sa_type=Id)
+    reason: str  # ambiguous | missing_forename | ended_contract_child | minor_without_holder
+    candidates: str = ""  # contact ids, comma-separated
+    state: str = "open"  # open | decided
+    decision: str = ""  # contact:ID | none | own_letter | …
+    decided_by: str = ""
+    decided_ms: int | None = Field(default=None, sa_type=BigInteger)
+    __table_args__ = (UniqueConstraint("person_id", "reason"),)
+
+
+class Wave(SQLModel, table=True):
+    """One round of informing."""
+
+    __tablename__ = "waves"
+    id: int | None = _id()  # type: ignore[assignment]
+    name: str = Field(unique=True)
+    kind: str
+    created_ms: int = Field(sa_type=BigInteger)
+    planned_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Segment(SQLModel, table=True):
+    """All notifications that get the same words (model.SegmentKey)."""
+
+    __tablename__ = "segments"
+    id: int | None = _id()  # type: ignore[assignment]
+    wave_id: int = Field(foreign_key="waves.id")
+    sender: str
+    audience: str
+    profession: str
+    form: str
+    exposure_set_id: int = Field(foreign_key="exposure_sets.id")
+    language: str
+    __table_args__ = (
+        UniqueConstraint("wave_id", "sender", "audience", "profession", "form", "exposure_set_id", "language"),
+    )
+
+
+class Batch(SQLModel, table=True):
+    """One approval: what was frozen, by whom (I7)."""
+
+    __tablename__ = "batches"
+    id: int | None = _id()  # type: ignore[assignment]
+    wave_id: int = Field(foreign_key="waves.id")
+    number: int
+    digest: str  # SHA-256 over bound settings, files and segments
+    bound: str  # JSON: the settings that approval binds
+    notifications: int
+    approved_by: str
+    approved_ms: int = Field(sa_type=BigInteger)
+    __table_args__ = (UniqueConstraint("wave_id", "number"),)
+
+
+class BatchFile(SQLModel, table=True):
+    """A copy of each template and data file that a batch is rendered from."""
+
+    __tablename__ = "batch_files"
+    batch_id: int = Field(foreign_key="batches.id", primary_key=True)
+    path: str = Field(primary_key=True)
+    sha256: str
+    content: bytes
+
+
+class Notification(SQLModel, table=True):
+    """What one person is owed in one wave: the unit of all accounting. ``delivery_id``: its one live delivery (I3)."""
+
+    __tablename__ = "notifications"
+    id: int | None = _id()  # type: ignore[assignment]
+    wave_id: int = Field(foreign_key="waves.id")
+    person_id: int = Field(foreign_key="persons.id", sa_type=Id)
+    segment_id: int = Field(foreign_key="segments.id")
+    route: str
+    route_reason: str
+    review: str = ""  # reason of the open review that holds it back
+    excluded: str = ""
+    batch_id: int | None = Field(default=None, foreign_key="batches.id")
+    delivery_id: int | None = Field(default=None, foreign_key="deliveries.id", sa_type=Id)
+    __table_args__ = (
+        UniqueConstraint("wave_id", "person_id"),  # I1, I3
+        Index("notifications_person", "person_id"),
+        Index("notifications_delivery", "delivery_id"),
+    )
+
+
+class Delivery(SQLModel, table=True):
+    """The life of one notice to one mailbox or letter box. Changed only through delivery/record.py."""
+
+    __tablename__ = "deliveries"
+    id: int | None = _id()  # type: ignore[assignment]
+    token: bytes = Field(unique=True)  # its name in Message-ID, return path and journal
+    wave_id: int = Field(foreign_key="waves.id")
+    segment_id: int = Field(foreign_key="segments.id")
+    contact_id: int = Field(foreign_key="contacts.id", sa_type=Id)
+    channel: str  # mail | post
+    state: str
+    batch_id: int | None = Field(default=None, foreign_key="batches.id")  # null: not approved, never claimed
+    attempt: int = 0  # number of the last attempt begun
+    retries: int = 0  # attempts that count against the schedule
+    doubts: int = 0
+    epoch: int = 0  # of the sender that holds it
+    provider: str = "other"
+    first_ms: int | None = Field(default=None, sa_type=BigInteger)  # first attempt begun
+    started_ms: int | None = Field(default=None, sa_type=BigInteger)  # last attempt begun
+    due_ms: int = Field(default=0, sa_type=BigInteger)
+    since_ms: int = Field(default=0, sa_type=BigInteger)  # in this state since
+    observe_until_ms: int | None = Field(default=None, sa_type=BigInteger)
+    replaces_id: int | None = Field(default=None, foreign_key="deliveries.id", sa_type=Id)
+    __table_args__ = (
+        Index(
+            "deliveries_due",
+            "due_ms",
+            "id",
+            sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+        ),
+        Index(
+            "deliveries_sending",
+            "id",
+            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("state = 'sending'"),
+        ),
+        Index("deliveries_wave", "wave_id", "state"),
+        # One letter for one failed e-mail, however often the failure is reported.
+        Index(
+            "deliveries_replaces",
+            "replaces_id",
+            unique=True,
+            sqlite_where=text("replaces_id IS NOT NULL"),
+            postgresql_where=text("replaces_id IS NOT NULL"),
+        ),
+    )
+
+
+class Attempt(SQLModel, table=True):
+    """One SMTP transaction and how it ended. ``reply``: without personal data; ``reply_sealed``: verbatim, sealed."""
+
+    __tablename__ = "attempts"
+    id: int | None = _id()  # type: ignore[assignment]
+    delivery_id: int = Field(foreign_key="deliveries.id", sa_type=Id)
+    number: int
+    outcome: str
+    late: bool = False
+    phase: str = ""
+    code: int | None = None
+    enhanced: str = ""
+    reply: str = ""
+    reply_sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    notice_sha256: str = ""
+    started_ms: int = Field(sa_type=BigInteger)
+    ended_ms: int = Field(sa_type=BigInteger)
+    __table_args__ = (UniqueConstraint("delivery_id", "number", "late"),)
+
+
+class JournalEntry(SQLModel, table=True):
+    """One journal entry: ``salt ‖ body`` is what its leaf hash covers."""
+
+    __tablename__ = "entries"
+    id: int | None = _id()  # type: ignore[assignment]
+    kind: str
+    subject: str = Field(index=True)
+    salt: bytes
+    body: bytes
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class Leaf(SQLModel, table=True):
+    """The place of a sealed entry in the Merkle tree. Insert-only."""
+
+    __tablename__ = "leaves"
+    leaf_index: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+    entry_id: int = Field(foreign_key="entries.id", sa_type=Id, unique=True)
+    leaf_hash: bytes
+
+
+class Checkpoint(SQLModel, table=True):
+    """A signed root over the first ``tree_size`` entries (C2SP tlog-checkpoint)."""
+
+    __tablename__ = "checkpoints"
+    tree_size: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
+    root: bytes
+    note: str
+    reason: str
+    at_ms: int = Field(sa_type=BigInteger)
+
+
+class Pace(SQLModel, table=True):
+    """One GCRA bucket: the theoretical arrival time of its next slot, microseconds since 1970 UTC."""
+
+    __tablename__ = "pace"
+    name: str = Field(primary_key=True)
+    next_us: int = Field(sa_type=BigInteger)

@@ -1,0 +1,244 @@
+"""Keys, sealing of personal data, identity digests, redaction.
+
+Four independent random keys, each of which can be destroyed alone (DESIGN 6):
+
+``seal``       AES-256-GCM over the personal fields of a person, a contact or a server reply
+``identity``   keyed BLAKE2b-128 over identities, rungs and pseudonyms (a plain hash of a NIR falls in minutes)
+``reference``  case references, delivery tokens and return-path codes that cannot be guessed
+``signing``    Ed25519 over checkpoints (RFC 8032)
+
+The key file is never in the database nor in its backups. Database + key = the NIRs can be found by trying all:
+treat the pair like the file of NIRs.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from notifier.errors import VaultError
+
+NONCE_BYTES = 12
+DIGEST_BYTES = 16
+KEY_BYTES = 32
+KEY_NAMES = ("seal", "identity", "reference", "signing")
+ENVIRONMENT = "NOTIFIER_KEY"
+
+# Crockford's base32: no I, L, O, U, so that a reference survives being read out on the phone.
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """The four keys of one campaign."""
+
+    campaign_id: str
+    seal: bytes
+    identity: bytes
+    reference: bytes
+    signing: bytes
+
+    def __repr__(self) -> str:
+        return f"Keys(campaign_id={self.campaign_id!r}, …)"
+
+    @classmethod
+    def new(cls, campaign_id: str) -> Keys:
+        """Fresh random keys."""
+        return cls(campaign_id, *(secrets.token_bytes(KEY_BYTES) for _ in KEY_NAMES))
+
+    def dump(self) -> str:
+        """The key file's text (JSON)."""
+        keys = {name: base64.b64encode(getattr(self, name)).decode() for name in KEY_NAMES}
+        return json.dumps({"campaign": self.campaign_id, **keys}, indent=1) + "\n"
+
+    @classmethod
+    def load(cls, text: str, origin: str) -> Keys:
+        """Read :meth:`dump`'s text. ``origin`` names the file or variable in the error."""
+        try:
+            body = json.loads(text)
+            keys = [base64.b64decode(body[name], validate=True) for name in KEY_NAMES]
+            campaign_id = str(body["campaign"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise VaultError(f"{origin} is not a notifier key file") from error
+        if any(len(key) != KEY_BYTES for key in keys):
+            raise VaultError(f"{origin} holds a key of the wrong length")
+        return cls(campaign_id, *keys)
+
+
+def write_key_file(path: Path, keys: Keys) -> None:
+    """Create ``path`` with mode 0600. An existing file is never overwritten: it may be the only copy."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise VaultError(f"the key file {path} exists already; it is never overwritten") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(keys.dump())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_keys(path: Path, environment: Mapping[str, str] = os.environ) -> Keys:
+    """Keys from the variable NOTIFIER_KEY (the key file's text) or else from the key file."""
+    if text := environment.get(ENVIRONMENT):
+        return Keys.load(text, f"the variable {ENVIRONMENT}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise VaultError(
+            f"there is no key file at {path}: put its backup back there, or set [key] path or {ENVIRONMENT}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise VaultError(f"the key file {path} cannot be read") from error
+    return Keys.load(text, f"the key file {path}")
+
+
+class Vault:
+    """What can be done with the keys. Holds no personal data."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.campaign_id = keys.campaign_id
+        self._aead = AESGCM(keys.seal)
+        self._identity = hashlib.blake2b(key=keys.identity, digest_size=DIGEST_BYTES)
+        self._reference = hashlib.blake2b(key=keys.reference, digest_size=DIGEST_BYTES)
+        self._signing = Ed25519PrivateKey.from_private_bytes(keys.signing)
+
+    def __repr__(self) -> str:
+        return f"Vault(campaign_id={self.campaign_id!r})"
+
+    # -- seal ----------------------------------------------------------------------------------------------------
+
+    def seal(self, kind: str, identity: bytes, fields: Mapping[str, Any]) -> bytes:
+        """``nonce ‖ ciphertext`` of the fields as JSON; ``kind ‖ identity`` is authenticated with it, so that a
+        sealed value moved to another row does not open."""
+        return self.seal_bytes(kind, identity, json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+
+    def unseal(self, kind: str, identity: bytes, sealed: bytes) -> dict[str, Any]:
+        """Inverse of :meth:`seal`. Raises VaultError when key, row or bytes are not the ones that were sealed."""
+        fields: dict[str, Any] = json.loads(self.unseal_bytes(kind, identity, sealed))
+        return fields
+
+    def seal_bytes(self, kind: str, identity: bytes, plain: bytes) -> bytes:
+        """Like :meth:`seal`, for bytes that are no JSON (a server's verbatim reply)."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plain, kind.encode() + b"\0" + identity)
+
+    def unseal_bytes(self, kind: str, identity: bytes, sealed: bytes) -> bytes:
+        """Inverse of :meth:`seal_bytes`."""
+        try:
+            return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], kind.encode() + b"\0" + identity)
+        except (InvalidTag, ValueError) as error:
+            raise VaultError("a sealed value does not open: wrong key, or the row was altered") from error
+
+    # -- identity ------------------------------------------------------------------------------------------------
+
+    def digest(self, *parts: str) -> bytes:
+        """16 bytes; keyed BLAKE2b over the length-prefixed parts (no two lists of parts share an encoding)."""
+        return _keyed(self._identity, parts)
+
+    def digester(self) -> Callable[..., bytes]:
+        """:meth:`digest` as a plain function, for hot loops."""
+        return self.digest
+
+    def pseudonym(self, sender: str, identity: bytes) -> str:
+        """A person's name in the journal: 32 hex digits; stable, and unlinkable once the identity key is gone."""
+        return self.digest("pseudonym", sender, identity.hex()).hex()
+
+    # -- reference -----------------------------------------------------------------------------------------------
+
+    def token(self, *parts: str) -> bytes:
+        """16 bytes that nobody without the key can guess: the name of a delivery in Message-ID and return path."""
+        return _keyed(self._reference, parts)
+
+    def reference(self, *parts: str) -> str:
+        """A case reference, ``XXXX-XXXX-XXXX``: 60 bits in Crockford's base32."""
+        value = int.from_bytes(self.token("case", *parts)[:8], "big") >> 4
+        letters = "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(55, -1, -5))
+        return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
+
+    # -- signing -------------------------------------------------------------------------------------------------
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes, Ed25519."""
+        return self._signing.sign(message)
+
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes, Ed25519."""
+        return self._signing.public_key().public_bytes_raw()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the public key, hex: what a witness writes down, and `proof verify --fingerprint` demands."""
+        return hashlib.sha256(self.public_key).hexdigest()
+
+    # -- the right key -------------------------------------------------------------------------------------------
+
+    def probe(self) -> bytes:
+        """A value that only these four keys make; kept in the database so that a wrong key is told at open."""
+        names = "|".join((self.digest("probe").hex(), self.token("probe").hex(), self.fingerprint))
+        return self.seal("probe", b"", {"keys": names})
+
+    def recognises(self, probe: bytes) -> bool:
+        """Whether :meth:`probe` was made with these very keys."""
+        names = "|".join((self.digest("probe").hex(), self.token("probe").hex(), self.fingerprint))
+        with contextlib.suppress(VaultError):
+            return hmac.compare_digest(self.unseal("probe", b"", probe).get("keys", "").encode(), names.encode())
+        return False
+
+
+def _keyed(base: Any, parts: Iterable[str]) -> bytes:
+    state = base.copy()
+    for part in parts:
+        encoded = part.encode()
+        state.update(len(encoded).to_bytes(4, "big"))
+        state.update(encoded)
+    digest: bytes = state.digest()
+    return digest
+
+
+# -- redaction (I8) ------------------------------------------------------------------------------------------------
+
+RECIPIENT = "<recipient>"
+NUMBER = "<number>"
+
+# Anything shaped like an address, quoted or percent-routed local parts and xtext (RFC 3461) included.
+_ADDRESS = re.compile(
+    r'(?:"[^"\r\n]{1,64}"|[^\s<>()\[\]:;,"@]{1,256})(?:@|\+40|%40)[^\s<>()\[\]:;,"@]{1,255}', re.IGNORECASE
+)
+# NIR in 13 or 15 characters, spaced or not (DOMAIN B1); IBAN and RIB; a NIR that a spreadsheet rounded.
+_GAP = r"[\s.\-\u00a0]?"
+_NIR = re.compile(
+    rf"(?<![0-9A-Za-z])[1-8](?:{_GAP}\d){{5}}{_GAP}[0-9ABab](?:{_GAP}\d){{6}}(?:{_GAP}\d\d)?(?![0-9A-Za-z])"
+)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[0-9A-Z]{4}){2,7}(?:[ \u00a0]?[0-9A-Z]{1,3})?\b")
+_RIB = re.compile(
+    r"(?<![0-9A-Za-z])\d{5}[ \u00a0]?\d{5}[ \u00a0]?[0-9A-Z]{11}[ \u00a0]?\d{2}(?![0-9A-Za-z])", re.IGNORECASE
+)
+_ROUNDED = re.compile(r"\b[1-8][.,]\d{4,14}E\+1[24]\b", re.IGNORECASE)
+
+
+def redact(text: str, values: Iterable[str] = ()) -> str:
+    """``text`` without personal data: each of ``values`` (address, local part, name, unlisted domain; compared
+    without case) and every address-shaped token become ``<recipient>``, every NIR-, IBAN- or RIB-shaped number
+    ``<number>``. Server replies echo addresses, and a log line is for ever."""
+    text = _ADDRESS.sub(RECIPIENT, text)
+    for value in sorted({value for value in values if len(value) > 1}, key=len, reverse=True):
+        text = re.sub(re.escape(value), RECIPIENT, text, flags=re.IGNORECASE)
+    for pattern in (_IBAN, _RIB, _NIR, _ROUNDED):
+        text = pattern.sub(NUMBER, text)
+    return text
