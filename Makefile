@@ -23,7 +23,7 @@ demo: $(STAMP) ## run the main job on the samples: exports in, notices out, proo
 	$(BIN)/notifier demo
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP) ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 samples: $(STAMP) ## make data/samples again (same bytes: the seed is fixed)
-	$(BIN)/notifier drill exports --insured 320 --professionals 40 --seed 2024 --out data/samples --yes
+	$(BIN)/notifier drill exports --insured 320 --professionals 40 --seed 2024 --unusable 4 --out data/samples
 
 clean: ## remove what was built (not campaigns, not .venv)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov

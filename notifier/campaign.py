@@ -23,7 +23,7 @@ from notifier.model import Audience, DataCategory
 
 FILE = "campaign.toml"
 PREFIX = "NOTIFIER_"
-_NOT_SETTINGS = {"NOTIFIER_CAMPAIGN", "NOTIFIER_KEY"}
+_NOT_SETTINGS = {"NOTIFIER_CAMPAIGN", "NOTIFIER_KEY", "NOTIFIER_RELAY_PASSWORD"}
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -194,6 +194,7 @@ class Incident(_Frozen):
 
     code: Code
     operator: Text
+    operator_role: str = ""  # what it does for the sender: the rest of a sentence that begins with its name
     occurred: date
     discovered: date
     told: date
@@ -221,8 +222,8 @@ class Settings(_Frozen):
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
     key: KeySection
-    incidents: tuple[Incident, ...]
-    senders: tuple[Sender, ...]
+    incidents: tuple[Incident, ...] = ()
+    senders: tuple[Sender, ...] = ()
 
     @model_validator(mode="after")
     def _codes_are_unique(self) -> Settings:

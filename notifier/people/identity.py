@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-_LIGATURES = str.maketrans({"Œ": "OE", "œ": "OE", "Æ": "AE", "æ": "AE", "ß": "SS", "Ø": "O", "ø": "O", "ı": "I"})
+_LIGATURES = str.maketrans(
+    {"Œ": "OE", "œ": "OE", "Æ": "AE", "æ": "AE", "ß": "SS", "Ø": "O", "ø": "O", "ı": "I"}
+    | {"Ł": "L", "ł": "L", "Đ": "D", "đ": "D", "Ð": "D", "ð": "D", "Þ": "TH", "þ": "TH"}
+)
 _SEPARATORS = re.compile(r"[^A-Z0-9]+")
 
 Key = tuple[str, ...]
@@ -24,11 +28,11 @@ def normal_name(text: str) -> str:
     'ANNE ZOE D HOERDT'
     """
     if text.isascii():
-        plain = text.upper()
-    else:
-        decomposed = unicodedata.normalize("NFKD", text.translate(_LIGATURES))
-        plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter)).upper()
-    return _SEPARATORS.sub(" ", plain).strip()
+        return _SEPARATORS.sub(" ", text.upper()).strip()
+    decomposed = unicodedata.normalize("NFKD", text.translate(_LIGATURES).upper())
+    # A letter of another script stays: a name that vanished would make a nameless row of it.
+    plain = "".join(letter if letter.isalnum() else " " for letter in decomposed if not unicodedata.combining(letter))
+    return " ".join(plain.upper().split())
 
 
 def normal_number(text: str) -> str:
@@ -100,15 +104,15 @@ class ProfessionalFacts:
 
 def professional_identity(facts: ProfessionalFacts) -> Key | None:
     """SIRET+FINESS, else FINESS, SIRET, RPPS, else company + e-mail; None when nothing of it is there."""
-    for values in ((facts.siret, facts.finess), (facts.finess,), (facts.siret,), (facts.rpps,)):
-        if all(values):
-            names = {
-                (facts.siret, facts.finess): "siret+finess",
-                (facts.finess,): "finess",
-                (facts.siret,): "siret",
-                (facts.rpps,): "rpps",
-            }
-            return ("professional", facts.sender, names[values], *values)
+    registers = {
+        "siret+finess": (facts.siret, facts.finess),
+        "finess": (facts.finess,),
+        "siret": (facts.siret,),
+        "rpps": (facts.rpps,),
+    }
+    for register, numbers in registers.items():
+        if all(numbers):
+            return ("professional", facts.sender, register, *numbers)
     if facts.company and facts.email:
         return ("professional", facts.sender, "company", facts.company, facts.email)
     return None
@@ -153,31 +157,23 @@ class GroupRow:
     rank: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """``joins``: nameless row → the forename key of the person it belongs to, or None = its own person, to be
-    reviewed. ``rank_differs``: forename keys whose rows disagree on the rank (a warning, one person all the same)."""
-
-    joins: dict[int, bytes | None]
-    rank_differs: frozenset[bytes]
-
-
-def settle(group: list[GroupRow]) -> Settled:
-    """Decide on the whole group at once, so that the order of rows and files does not matter (DESIGN 7).
+def settle(group: Iterable[GroupRow]) -> dict[int, bytes | None]:
+    """Decide on the whole group at once, so that the order of rows and files does not matter (DESIGN 7): nameless
+    row → the forename key of the person it belongs to, or None = its own person, to be reviewed.
 
     A nameless row joins the one named person that has its rank; if its rank is unknown or fits several or none, it
-    stays its own person and goes to review: two notices to one person are a small fault, one notice for two a great
-    one.
+    stays its own person: two notices to one person are a small fault, one notice for two a great one. A named row
+    needs no decision: the same forename is one person, a different one another, whatever the ranks say.
     """
-    ranks: dict[bytes, set[int]] = {}
-    for row in group:
-        if row.forename is not None:
-            ranks.setdefault(row.forename, set())
-            if row.rank is not None:
-                ranks[row.forename].add(row.rank)
-    joins: dict[int, bytes | None] = {}
+    holders: dict[int, set[bytes]] = {}
+    nameless: list[GroupRow] = []
     for row in group:
         if row.forename is None:
-            fitting = [forename for forename, known in ranks.items() if row.rank is not None and row.rank in known]
-            joins[row.row] = fitting[0] if len(fitting) == 1 else None
-    return Settled(joins, frozenset(forename for forename, known in ranks.items() if len(known) > 1))
+            nameless.append(row)
+        elif row.rank is not None:
+            holders.setdefault(row.rank, set()).add(row.forename)
+    joins: dict[int, bytes | None] = {}
+    for row in nameless:
+        fitting = holders.get(row.rank, set()) if row.rank is not None else set()
+        joins[row.row] = next(iter(fitting)) if len(fitting) == 1 else None
+    return joins

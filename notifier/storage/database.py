@@ -22,6 +22,9 @@ from notifier.model import to_ms
 from notifier.storage import migrations
 from notifier.vault import Vault
 
+# What rooms call an open transaction; only storage knows whose class it is.
+Connection = AsyncConnection
+
 BUSY_SECONDS = 30
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",

@@ -1,7 +1,8 @@
 """The schema, as SQLModel classes. They stay inside ``storage/``; rooms exchange the dataclasses of ``model``.
 
 Instants are integers, milliseconds since 1970 UTC (``…_ms``). Digests are 16 bytes, keyed (vault.Vault.digest).
-Personal fields are one sealed value per row (``sealed``); deliveries hold no copy. NIR and RIB values are in no column (I8).
+Personal fields are one sealed value per row (``sealed``); deliveries hold no copy. NIR and RIB values are in no column
+(I8).
 The constraints carry invariants: the comments say which.
 """
 
@@ -130,6 +131,10 @@ class Record(SQLModel, table=True):
     key_contract: bytes | None = None
     exposure_set_id: int = Field(foreign_key="exposure_sets.id")
     warnings: str = ""
+    profession: str | None = None  # of a professional, as this row says
+    # Only of a row without forename: who it is by itself, should a later row show that it belongs to nobody else.
+    nameless_identity: bytes | None = None
+    nameless_sealed: bytes | None = None
     __table_args__ = (
         UniqueConstraint("import_id", "line"),
         Index("records_person", "person_id"),
@@ -384,6 +389,7 @@ class Checkpoint(SQLModel, table=True):
     __tablename__ = "checkpoints"
     tree_size: int = Field(sa_column=Column(Id, primary_key=True, autoincrement=False))
     root: bytes
+    frontier: bytes  # the roots of its perfect subtrees, largest first: sealing goes on from here
     note: str
     reason: str
     at_ms: int = Field(sa_type=BigInteger)

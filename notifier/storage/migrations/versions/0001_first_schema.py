@@ -32,6 +32,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("frontier", sa.LargeBinary(), nullable=False),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
@@ -422,6 +423,9 @@ def upgrade() -> None:
         sa.Column("key_contract", sa.LargeBinary(), nullable=True),
         sa.Column("exposure_set_id", sa.Integer(), nullable=False),
         sa.Column("warnings", sa.String(), nullable=False),
+        sa.Column("profession", sa.String(), nullable=True),
+        sa.Column("nameless_identity", sa.LargeBinary(), nullable=True),
+        sa.Column("nameless_sealed", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["exposure_set_id"],
             ["exposure_sets.id"],

@@ -1,0 +1,112 @@
+"""`preview`, `check`, `approve`: the texts, before anybody gets them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from notifier.cli.terminal import LEFT, OPERATOR, TRY_LATER, Terminal, command
+
+
+@command("preview", short_help="the notices as files, with an invented person")
+@click.option("--segment", type=int, help="Only this segment (`plan --json` lists them).")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where to (default: DIR/preview).")
+@click.option("--wave", default="initial", show_default=True)
+def preview(terminal: Terminal, segment: int | None, out: Path | None, wave: str) -> int:
+    """Write .html, .txt and .eml of each segment, and an index, with an invented person in them."""
+    from notifier import app
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="preview", writes=False) as opened:
+            target = out or terminal.folder / "preview"
+            files = await app.write_preview(opened, target, wave=wave, segment=segment)
+        terminal.result(
+            {"out": str(target), "files": [str(path) for path in files]},
+            *(str(path) for path in files),
+            f"Open {target / 'index.html'} in a browser." if files else "Nothing is planned: `notifier plan` first.",
+        )
+        return 0 if files else LEFT
+
+    return asyncio.run(work())
+
+
+@command("check", short_help="texts, settings, relay; blocks on errors")
+@click.option("--wave", default="initial", show_default=True)
+def check(terminal: Terminal, wave: str) -> int:
+    """Check texts and settings against the rules of Art. 34(2), and ask the relay what it offers."""
+    from notifier import app
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="check", writes=False) as opened:
+            findings, relay = await app.check_wave(opened, wave)
+        errors = [finding for finding in findings if finding.severity == "error"]
+        body = {
+            "errors": len(errors),
+            "warnings": len(findings) - len(errors),
+            "findings": [
+                {"severity": each.severity, "code": each.code, "where": each.where, "text": each.text}
+                for each in findings
+            ],
+            "relay": asdict(relay) if relay else None,
+        }
+        lines = [f"{each.severity:8} {each.code:28} {each.where}: {each.text}" for each in findings]
+        if relay:
+            lines.append(f"{'ok' if relay.answers and not relay.refused else 'relay':8} {relay.text}")
+        lines.append(
+            f"{len(errors)} errors block `approve`."
+            if errors
+            else "Nothing blocks. Next: `notifier preview`, then `notifier approve`."
+        )
+        terminal.result(body, *lines)
+        if errors or (relay and relay.refused):
+            return OPERATOR
+        return TRY_LATER if relay and not relay.answers else 0
+
+    return asyncio.run(work())
+
+
+@command("approve", short_help="freeze the batch: what was approved is what goes out")
+@click.option("--wave", default="initial", show_default=True)
+def approve(terminal: Terminal, wave: str) -> int:
+    """Show what is approved, then freeze it: texts, settings, and the list of notifications (I7).
+
+    What is added later forms the next batch.
+    """
+    from notifier import app
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="approve") as opened:
+            preview_lines, waiting = await app.describe_batch(opened, wave)
+            if not waiting:
+                terminal.result(
+                    {"wave": wave, "batch": None, "notifications": 0, "fingerprint": opened.vault.fingerprint},
+                    "Nothing is waiting for approval.",
+                )
+                return 0
+            for line in preview_lines:
+                terminal.note(line)
+            terminal.confirm(f"Approve {waiting} notifications of wave {wave}, as {terminal.by}?")
+            made = await app.approve_wave(opened, wave)
+            fingerprint = opened.vault.fingerprint
+        terminal.result(
+            {
+                "wave": wave,
+                "batch": made.number,
+                "digest": made.digest,
+                "notifications": made.notifications,
+                "fingerprint": fingerprint,
+            },
+            f"Batch {made.number} of wave {wave} is approved by {terminal.by}: {made.notifications} notifications.",
+            f"  digest       {made.digest}",
+            f"  fingerprint  {fingerprint}",
+            "Next: `notifier send`.",
+        )
+        return 0
+
+    return asyncio.run(work())
+
+
+COMMANDS = [preview, check, approve]

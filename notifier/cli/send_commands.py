@@ -1,0 +1,113 @@
+"""`send`, `pause`, `resume`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from notifier.cli.terminal import Terminal, command
+from notifier.model import utc_text
+
+if TYPE_CHECKING:
+    from notifier.delivery.report import SendReport
+
+
+@command("send", short_help="send what is approved and due; running again is resuming")
+@click.option("--wave", help="Only this round.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many, spread over the segments.")
+@click.option("--wait", is_flag=True, help="Until nothing is left to send by mail, however long it takes.")
+@click.option("--dry-run", is_flag=True, help="Render and assert everything, open no connection.")
+def send(terminal: Terminal, wave: str | None, limit: int | None, wait: bool, dry_run: bool) -> int:
+    """Send the approved notices. Safe to stop and to run again at any moment: running again is resuming.
+
+    Ctrl-C lets the transactions under way end; a second Ctrl-C is a crash, and a crash is safe.
+    """
+    from notifier import app
+    from notifier.cli.progress import watch
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="send") as opened:
+            with watch(quiet=terminal.as_json) as on_progress:
+                report = await app.send(
+                    opened, wave=wave, limit=limit, wait=wait, dry_run=dry_run, on_progress=on_progress
+                )
+        terminal.result(_body(report), *_lines(report))
+        return report.exit_code
+
+    return asyncio.run(work())
+
+
+def _body(report: SendReport) -> dict[str, Any]:
+    body = asdict(report)
+    body["next_due"] = utc_text(report.next_due) if report.next_due else None
+    return body
+
+
+def _lines(report: SendReport) -> list[str]:
+    if report.reason == "rehearsed":
+        return [f"{report.rendered} notices rendered and asserted; no connection was opened, nothing was changed."]
+    lines = [
+        f"accepted {report.accepted} · deferred {report.deferred} · refused {report.refused} · expired {report.expired} "
+        f"· in doubt {report.in_doubt}"
+    ]
+    if report.recovered:
+        lines.insert(0, f"{report.recovered} deliveries of a run that was cut off are in doubt (RFC 1047).")
+    if report.to_post or report.unreachable:
+        lines.append(
+            f"of those refused or expired: {report.to_post} go to the post, {report.unreachable} have no address"
+        )
+    left = report.left
+    for count, what in (
+        (left.waiting, "wait to be sent"),
+        (left.resend, "are to be sent again after a doubt"),
+        (left.held, "are held in doubt"),
+        (left.unapproved, "are not approved"),
+        (left.letters, "letters are to be printed and posted"),
+        (left.reviews, "persons are under review"),
+    ):
+        if count:
+            lines.append(f"left: {count} {what}")
+    if report.paused_reason:
+        lines.append(f"PAUSED: {report.paused_reason} (`notifier resume` once it is mended)")
+    if report.next_due:
+        lines.append(f"The next is due at {utc_text(report.next_due)}: `notifier send --wait` waits for it.")
+    lines.append("Next: notifier status")
+    return lines
+
+
+@command("pause", short_help="stop claiming")
+@click.option("--reason", default="paused by hand", show_default=True)
+def pause(terminal: Terminal, reason: str) -> int:
+    """Stop claiming: a running `send` ends after the transactions under way."""
+    from notifier import app
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="pause") as opened:
+            changed = await app.pause(opened, reason)
+        terminal.result({"paused": True, "changed": changed}, "Paused." if changed else "It was paused already.")
+        return 0
+
+    return asyncio.run(work())
+
+
+@command("resume", short_help="allow sending again")
+def resume(terminal: Terminal) -> int:
+    """Allow claiming again, after a pause by hand or by an error that was ours."""
+    from notifier import app
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="resume") as opened:
+            changed = await app.resume(opened)
+        terminal.result(
+            {"paused": False, "changed": changed},
+            "Resumed. Next: `notifier send`." if changed else "It was not paused.",
+        )
+        return 0
+
+    return asyncio.run(work())
+
+
+COMMANDS = [send, pause, resume]

@@ -1,0 +1,89 @@
+"""From a claim to what goes over the wire: unsealed contact, rendered notice, envelope, and what a reply may not say.
+
+The personal values exist in memory for the length of one transaction. The same claim gives the same bytes, the Date
+apart, which is the attempt's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from notifier.campaign import Sender
+from notifier.delivery import replies
+from notifier.delivery.transaction import Envelope, sendable, verify
+from notifier.model import Contact, Form, PersonalFields, from_ms
+from notifier.storage.deliveries import Claim
+from notifier.vault import Vault
+
+
+class Notice(Protocol):
+    """A compiled notice (notices/compiled.py), as far as sending knows it."""
+
+    def render(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> bytes:
+        """The complete message, RFC 5322, CRLF."""
+
+
+# The compiled notice of (batch id, segment id).
+NoticeFor = Callable[[int, int], Awaitable[Notice]]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Ready:
+    """A message that may go out. ``envelope``: None when no command can carry the address."""
+
+    envelope: Envelope | None
+    forbidden: tuple[str, ...]
+    notice_sha256: str
+
+
+def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: frozenset[str]) -> Ready:
+    """Unseal, render, address and verify (I2). Raises EnvelopeError for a message that must not go out."""
+    contact = Contact.of(vault.unseal("contact", held.identity, held.sealed))
+    others = [_contact(vault, one.identity, one.sealed, one.own_identity, one.own_sealed) for one in held.informed]
+    token = held.token.hex()
+    forbidden = replies.values([contact, *others], listed)
+    path = sendable(contact.email)
+    if path is None:
+        return Ready(None, forbidden, "")
+    # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
+    elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
+    reader = replace(others[0], email=contact.email) if elsewhere else contact
+    fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others))
+    message = notice.render(
+        fields,
+        to=contact.email,
+        message_id=f"<{token}@{sender.from_domain}>",
+        date=from_ms(held.started_ms),
+    )
+    code = vault.token("return", token)[:5].hex()
+    envelope = Envelope(
+        return_path=f"bounces+{token}.{code}@{sender.bounce_domain or sender.from_domain}",
+        recipient=contact.email,
+        path=path,
+        message=message,
+        token=token,
+    )
+    verify(envelope, contact.email)
+    return Ready(envelope, forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
+
+
+def _contact(
+    vault: Vault, identity: bytes, sealed: bytes, own_identity: bytes | None, own_sealed: bytes | None
+) -> Contact:
+    """A person as the sender's directory writes them, else as the operator's export does."""
+    if own_identity is not None and own_sealed is not None:
+        return Contact.of(vault.unseal("contact", own_identity, own_sealed))
+    return Contact.of(vault.unseal("person", identity, sealed))
+
+
+def _concerned(form: str, others: list[Contact]) -> tuple[str, ...]:
+    """The names that a notice about others lists, in an order that does not depend on rows: a notice can be made
+    again from what the persons say of themselves (DESIGN 6)."""
+    if form == Form.ESTABLISHMENTS:
+        return tuple(sorted({one.company or one.full_name for one in others}))
+    if form == Form.CHILDREN:
+        return tuple(sorted(replace(one, civility="").full_name for one in others))
+    return ()

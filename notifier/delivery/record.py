@@ -1,0 +1,218 @@
+"""The only door through which a delivery changes.
+
+:func:`decide` says what an outcome means for a delivery: pure, ``now`` and a random number passed in. :func:`record`
+does it, in the caller's transaction: guarded update (id, state, attempt, epoch), attempt row, journal entry, and for a
+failed address the letter that takes its place. All of it commits together or not at all (I4, I1).
+
+An outcome that comes late (the guard finds another attempt or epoch) is written down as late, never dropped; if it
+says accepted and the delivery still waits, it is not sent again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from notifier.campaign import RetrySection, Settings
+from notifier.delivery.outcomes import Kind, Outcome
+from notifier.delivery.replies import redacted, verbatim
+from notifier.delivery.schedule import delay, next_due
+from notifier.delivery.states import Event, State, advance, sources
+from notifier.model import Entry, from_ms, to_ms, utc_text
+from notifier.storage import cycle, deliveries
+from notifier.storage.cycle import Connection
+from notifier.storage.deliveries import AttemptRow, Claim, Move
+from notifier.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that decide."""
+
+    retry: RetrySection
+    resends: bool  # [doubt] policy
+    observe: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        return cls(settings.retry, settings.doubt.policy == "resend", timedelta(days=settings.campaign.observe_days))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a delivery after an attempt. ``kinds``: of the journal entries; ``fails``: a letter is due."""
+
+    event: Event
+    due_ms: int = 0
+    retries: int = 0
+    doubts: int = 0
+    observe_until_ms: int | None = None
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> State:
+        return advance(State.SENDING, self.event)
+
+    @property
+    def fails(self) -> bool:
+        return self.event in (Event.REFUSE, Event.EXPIRE)
+
+
+def decide(  # noqa: PLR0911  (a table, read downwards)
+    held: Claim, outcome: Outcome, *, now: datetime, policy: Policy, roll: float
+) -> Decision:
+    """The step out of SENDING. Counted are only attempts that say something of this person's mailbox; a wait for the
+    provider, a fault of ours and a lost connection leave ``retries`` as it was."""
+    retries, doubts = held.retries, held.doubts
+    if outcome.kind is Kind.ACCEPTED:
+        until = to_ms(now + policy.observe)
+        return Decision(Event.ACCEPT, 0, retries, doubts, until, ("delivery_accepted",))
+    if outcome.kind is Kind.REFUSED:
+        return Decision(Event.REFUSE, 0, retries, doubts, None, ("delivery_refused",))
+    if outcome.kind is Kind.IN_DOUBT:
+        if policy.resends and doubts == 0:
+            # Once more: being told twice is better than not at all (RFC 1047 leaves no third way).
+            due = to_ms(now + delay(policy.retry, 1, roll))
+            return Decision(Event.DOUBT, due, retries, 1, None, ("delivery_in_doubt",))
+        return Decision(Event.DOUBT, 0, retries, doubts + 1, None, ("delivery_in_doubt", "delivery_held"))
+    if outcome.kind is Kind.RELEASED:
+        return Decision(Event.RELEASE, 0, retries, doubts)
+    if outcome.kind in (Kind.LOST, Kind.OURS):
+        return Decision(Event.DEFER, to_ms(now), retries, doubts, None, ("delivery_deferred",))
+    counted = retries + (outcome.kind is Kind.DEFERRED)
+    due_at = next_due(policy.retry, first=from_ms(held.first_ms), now=now, retries=counted, roll=roll)
+    if due_at is None:
+        return Decision(Event.EXPIRE, 0, counted, doubts, None, ("delivery_expired",))
+    return Decision(Event.DEFER, to_ms(due_at), counted, doubts, None, ("delivery_deferred",))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Ended:
+    """An attempt that has ended. ``reply``: redacted; ``reply_sealed``: verbatim; both empty when nobody replied."""
+
+    held: Claim
+    outcome: Outcome
+    at: datetime
+    reply: str = ""
+    reply_sealed: bytes | None = None
+    reply_sha256: str = ""
+    notice_sha256: str = ""
+
+
+def ended(
+    held: Claim, outcome: Outcome, *, at: datetime, vault: Vault, forbidden: tuple[str, ...], notice_sha256: str
+) -> Ended:
+    """An attempt's end, its reply made fit to be kept (I8)."""
+    if outcome.code is None:
+        return Ended(held, outcome, at, reply=outcome.text, notice_sha256=notice_sha256)
+    spoken = verbatim(outcome.text)
+    return Ended(
+        held,
+        outcome,
+        at,
+        reply=redacted(outcome.text, forbidden),
+        reply_sealed=vault.seal_bytes("reply", held.token, spoken),
+        reply_sha256=vault.blinded_sha256("reply", held.token, held.attempt, spoken),
+        notice_sha256=notice_sha256,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What was recorded, for the mail log and the counts: an entry's kind without ``delivery_``, or "released"."""
+
+    kind: str
+    ended: Ended
+    late: bool = False
+    then: str = ""
+
+    def line(self) -> str:
+        """One line of the mail log: ids, codes and the redacted reply, no personal data."""
+        held, outcome = self.ended.held, self.ended.outcome
+        late = " late=1" if self.late else ""
+        then = f" then={self.then}" if self.then else ""
+        return (
+            f"{utc_text(self.ended.at)} {self.kind} delivery={held.token.hex()} attempt={held.attempt} "
+            f"phase={outcome.phase} code={outcome.code or '-'} enhanced={outcome.enhanced or '-'}{then}{late} "
+            f'reply="{self.ended.reply}"'
+        )
+
+
+def record(connection: Connection, vault: Vault, end: Ended, decision: Decision) -> Fate:
+    """Record how an attempt ended, in the caller's transaction."""
+    held, now_ms = end.held, to_ms(end.at)
+    if decision.event is Event.RELEASE:
+        deliveries.release(connection, held, decision.state, now_ms)
+        return Fate("released", end)
+    step = Move(decision.state, now_ms, decision.due_ms, decision.retries, decision.doubts, decision.observe_until_ms)
+    if not deliveries.move(connection, held, step):
+        return _record_late(connection, end, decision, now_ms)
+    letter, then = _letter(connection, vault, held, now_ms) if decision.fails else (b"", "")
+    deliveries.add_attempt(connection, held, _row(end, now_ms), late=False)
+    facts = {"then": then, "letter": letter.hex()} if then else {}
+    cycle.append(connection, [_entry(kind, end, {**facts, "late": False}) for kind in decision.kinds])
+    return Fate(decision.kinds[0].removeprefix("delivery_"), end, then=then)
+
+
+def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms: int) -> Fate:
+    state = State(deliveries.state_of(connection, end.held.id))
+    if decision.event is Event.ACCEPT and state in sources(Event.ACCEPT_LATE):
+        deliveries.accept_late(
+            connection,
+            end.held.id,
+            was=state,
+            state=advance(state, Event.ACCEPT_LATE),
+            now_ms=now_ms,
+            observe=decision.observe_until_ms or now_ms,
+        )
+    deliveries.add_attempt(connection, end.held, _row(end, now_ms), late=True)
+    cycle.append(connection, [_entry(kind, end, {"late": True}) for kind in decision.kinds[:1]])
+    return Fate(decision.kinds[0].removeprefix("delivery_"), end, late=True)
+
+
+def _letter(connection: Connection, vault: Vault, held: Claim, now_ms: int) -> tuple[bytes, str]:
+    """The letter that takes the e-mail's place, and what becomes of its persons: "post" or "unreachable"."""
+    if not held.has_postal:
+        return b"", "unreachable"
+    persons = sorted(f"{one.sender}:{one.identity.hex()}" for one in deliveries.informed(connection, held.id))
+    parts = ["delivery", held.wave, "post", held.form, *persons]
+    token, number = vault.token(*parts), 1
+    while deliveries.token_exists(connection, token):
+        number += 1
+        token = vault.token(*parts, f"#{number}")
+    written = deliveries.write_letter(connection, held, token=token, state=State.TO_PRINT, now_ms=now_ms)
+    return (token if written else b""), "post"
+
+
+def _row(end: Ended, now_ms: int) -> AttemptRow:
+    outcome = end.outcome
+    return AttemptRow(
+        outcome.kind,
+        outcome.phase,
+        outcome.code,
+        outcome.enhanced,
+        end.reply,
+        end.reply_sealed,
+        end.notice_sha256,
+        now_ms,
+    )
+
+
+def _entry(kind: str, end: Ended, more: dict[str, object]) -> Entry:
+    held, outcome = end.held, end.outcome
+    return Entry(
+        at=end.at,
+        kind=kind,
+        subject=held.token.hex(),
+        facts={
+            "attempt": held.attempt,
+            "started": utc_text(from_ms(held.started_ms)),
+            "phase": outcome.phase.value,
+            "code": outcome.code or 0,
+            "enhanced": outcome.enhanced,
+            "reply": end.reply,
+            "reply_sha256": end.reply_sha256,
+            "notice_sha256": end.notice_sha256,
+            **more,
+        },
+    )

@@ -1,0 +1,42 @@
+"""`send --dry-run`: render and assert everything, open no connection, change nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+
+from notifier.campaign import Settings
+from notifier.delivery.envelopes import NoticeFor, prepare
+from notifier.delivery.report import SendReport, Tally
+from notifier.model import from_ms, to_ms
+from notifier.storage import deliveries
+from notifier.storage.cycle import Cycle
+from notifier.vault import Vault
+
+
+async def rehearse(
+    cycle: Cycle,
+    vault: Vault,
+    settings: Settings,
+    notice_for: NoticeFor,
+    *,
+    listed: frozenset[str],
+    wave_id: int | None,
+    limit: int | None,
+    now: datetime,
+) -> SendReport:
+    """Render and assert everything that is approved and waits, due or not; change nothing."""
+    tally, after, page = Tally(), 0, 500
+    while limit is None or tally.rendered < limit:
+        most = page if limit is None else min(page, limit - tally.rendered)
+        ids = await cycle.read(partial(deliveries.approved_after, after=after, most=most, wave_id=wave_id))
+        if not ids:
+            break
+        after = ids[-1]
+        for row in await cycle.read(partial(deliveries.fetch, ids=ids)):
+            notice = await notice_for(row.batch_id, row.segment_id)
+            prepare(row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed)
+            tally.rendered += 1
+    left = await cycle.read(partial(deliveries.left, wave_id=wave_id))
+    due = await cycle.read(partial(deliveries.next_due, wave_id=wave_id, resend=settings.doubt.policy == "resend"))
+    return tally.report("rehearsed", left=left, next_due=None if due is None else from_ms(due), paused_reason="")

@@ -1,0 +1,120 @@
+"""What `send` tells: counts while it runs, and at its end what happened and what is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from notifier.delivery.record import Fate
+from notifier.storage.deliveries import Left
+
+MAIL_LOG = Path("logs") / "mail.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Told after each cycle. ``counts``: fates so far; ``waiting``: approved mail at the start; ``outstanding``:
+    claimed, outcome not yet recorded."""
+
+    counts: Mapping[str, int]
+    waiting: int
+    outstanding: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """How a run ended. ``reason``: done | stopped | paused | limit | rehearsed. Counts are of this run's fates; a
+    delivery deferred twice counts twice. ``remaining``: approved mail not yet settled, resends included."""
+
+    reason: str
+    accepted: int = 0
+    deferred: int = 0
+    refused: int = 0
+    expired: int = 0
+    in_doubt: int = 0
+    released: int = 0
+    late: int = 0
+    recovered: int = 0
+    rendered: int = 0
+    to_post: int = 0
+    unreachable: int = 0
+    next_due: datetime | None = None
+    paused_reason: str = ""
+    remaining: int = 0
+    left: Left = field(default_factory=lambda: Left(0, 0, 0, 0, 0, 0, 0))
+
+    @property
+    def exit_code(self) -> int:
+        """0: all is sent and nothing is left to do or to decide; else 1 (DESIGN 11)."""
+        if self.reason == "rehearsed":
+            return 0
+        left = self.left
+        open_ends = (
+            left.waiting,
+            left.sending,
+            left.resend,
+            left.held,
+            left.unapproved,
+            left.letters,
+            left.reviews,
+            self.refused,
+            self.expired,
+        )
+        return 1 if any(open_ends) or self.reason in ("stopped", "paused") else 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one run."""
+
+    fates: Counter[str] = field(default_factory=Counter)
+    recovered: int = 0
+    rendered: int = 0
+
+    def add(self, fate: Fate) -> None:
+        self.fates[fate.kind] += 1
+        if fate.late:
+            self.fates["late"] += 1
+        if fate.then:
+            self.fates[fate.then] += 1
+
+    def report(self, reason: str, *, left: Left, next_due: datetime | None, paused_reason: str) -> SendReport:
+        fates = self.fates
+        return SendReport(
+            reason=reason,
+            accepted=fates["accepted"],
+            deferred=fates["deferred"],
+            refused=fates["refused"],
+            expired=fates["expired"],
+            in_doubt=fates["in_doubt"],
+            released=fates["released"],
+            late=fates["late"],
+            recovered=self.recovered,
+            rendered=self.rendered,
+            to_post=fates["post"],
+            unreachable=fates["unreachable"],
+            next_due=next_due,
+            paused_reason=paused_reason,
+            remaining=left.waiting + left.sending + left.resend,
+            left=left,
+        )
+
+
+class MailLog:
+    """DIR/logs/mail.log: one line per fate, for the operator. No personal data (I8)."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / MAIL_LOG
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, fates: list[Fate]) -> None:
+        if fates:
+            self._file.write("".join(fate.line() + "\n" for fate in fates if fate.kind != "released"))
+            self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,27 @@
+"""When a delivery is tried again, and when it is given up (RFC 5321 4.5.4.1). Pure: ``roll`` is a random number in
+[0, 1) that the caller draws."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from notifier.campaign import RetrySection
+
+JITTER = 0.2
+
+
+def delay(retry: RetrySection, retries: int, roll: float) -> timedelta:
+    """How long to wait after ``retries`` counted attempts (1 = the first): doubling from ``first_seconds`` up to
+    ``max_seconds``, plus up to a fifth, so that what failed together does not come back together."""
+    doublings = min(max(retries, 1) - 1, 40)
+    seconds = min(retry.first_seconds * 2.0**doublings, max(retry.max_seconds, retry.first_seconds))
+    return timedelta(seconds=seconds * (1 + JITTER * roll))
+
+
+def next_due(retry: RetrySection, *, first: datetime, now: datetime, retries: int, roll: float) -> datetime | None:
+    """The next attempt's time, or None when the delivery has had its time (``give_up_hours`` since ``first``, the
+    beginning of the first attempt). The last attempt falls on the limit itself, not days before it."""
+    limit = first + timedelta(hours=retry.give_up_hours)
+    if now >= limit:
+        return None
+    return min(now + delay(retry, retries, roll), limit)

@@ -1,0 +1,43 @@
+"""Signals to a running sender."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def stopping_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP stop the run; a second SIGINT ends the process at once."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def interrupt() -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        stop()
+
+    handlers: dict[signal.Signals, Callable[[], None]] = {
+        signal.SIGINT: interrupt,
+        signal.SIGTERM: stop,
+        signal.SIGHUP: stop,
+    }
+    before = {}
+    for number, handler in handlers.items():
+        before[number] = signal.getsignal(number)
+        try:
+            loop.add_signal_handler(number, handler)
+        except (RuntimeError, ValueError):  # not in the main thread: whoever runs us there stops us otherwise
+            del before[number]
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            loop.remove_signal_handler(number)
+            if previous is not None:  # None: set by something that is not Python
+                signal.signal(number, previous)

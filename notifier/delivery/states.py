@@ -1,0 +1,148 @@
+"""Everything about the state machine of a delivery: states, events, the one transition table.
+
+What each state means, what a crash leaves in it, and who moves it on:
+
+queued      Waits for its next attempt. A crash leaves it so. The sender claims it once approved and due.
+sending     Claimed, durably, before the first byte of its transaction (I4). A crash leaves it so: an orphan, which
+            whoever gets the sender's lock next puts in doubt, for nobody knows whether the final dot went out.
+deferred    The last attempt failed for now; due again later. A crash leaves it so. The sender claims it when due.
+in_doubt    The final dot may have gone out and no answer was recorded (RFC 1047). A crash leaves it so. With a due
+            time the sender sends it once more, same Message-ID; without one it is held, and somebody decides.
+accepted    The relay answered 250 after the final dot. Nothing moves it but what comes back: a report or a bounce.
+delivered   A report says that the recipient's own server took it. A late bounce may still contradict (RFC 3464).
+refused     The address is bad. A letter took its place in the same transaction, or its persons are unreachable.
+expired     Deferred until the campaign's limit passed. A letter took its place, as for refused.
+bounced     Accepted, then returned. A letter takes its place, as for refused.
+withdrawn   Taken back before anything went out. Final.
+to_print    A letter that waits for the next print file. A crash leaves it so. The export of letters moves it on.
+printed     In a print file. The operator says when it was posted.
+posted      In the post. Only a return moves it on.
+returned    The letter came back. Final: its persons are unreachable.
+
+A step that the table does not hold raises IllegalTransition and changes nothing. ``python -m notifier.delivery.states``
+prints docs/states.md.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from notifier.errors import IllegalTransition
+
+
+class State(StrEnum):
+    """Where a delivery is in its life."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+    IN_DOUBT = "in_doubt"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    TO_PRINT = "to_print"
+    PRINTED = "printed"
+    POSTED = "posted"
+    RETURNED = "returned"
+
+
+class Event(StrEnum):
+    """What happens to a delivery."""
+
+    CLAIM = "claim"  # the sender marks it, before the first byte
+    RELEASE = "release"  # the sender stops before the first byte: as if never claimed
+    ACCEPT = "accept"  # 2yz after the final dot
+    DEFER = "defer"  # 4yz, or nothing handed over: later
+    REFUSE = "refuse"  # the address is bad
+    EXPIRE = "expire"  # deferred for too long
+    DOUBT = "doubt"  # the final dot may have gone out, and no answer
+    RESEND = "resend"  # in doubt, and the policy (or somebody) says: once more
+    ACCEPT_LATE = "accept_late"  # the answer of an attempt that was given up for lost: accepted
+    CONFIRM = "confirm"  # a report: delivered
+    BOUNCE = "bounce"  # a report: failed
+    WITHDRAW = "withdraw"
+    PRINT = "print"
+    POST = "post"
+    RETURN = "return"
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.QUEUED, Event.CLAIM): State.SENDING,
+    (State.DEFERRED, Event.CLAIM): State.SENDING,
+    (State.SENDING, Event.RELEASE): State.QUEUED,
+    (State.SENDING, Event.ACCEPT): State.ACCEPTED,
+    (State.SENDING, Event.DEFER): State.DEFERRED,
+    (State.SENDING, Event.REFUSE): State.REFUSED,
+    (State.SENDING, Event.EXPIRE): State.EXPIRED,
+    (State.SENDING, Event.DOUBT): State.IN_DOUBT,
+    (State.IN_DOUBT, Event.RESEND): State.QUEUED,
+    (State.IN_DOUBT, Event.ACCEPT_LATE): State.ACCEPTED,
+    (State.QUEUED, Event.ACCEPT_LATE): State.ACCEPTED,
+    (State.DEFERRED, Event.ACCEPT_LATE): State.ACCEPTED,
+    (State.ACCEPTED, Event.CONFIRM): State.DELIVERED,
+    (State.IN_DOUBT, Event.CONFIRM): State.DELIVERED,
+    (State.ACCEPTED, Event.BOUNCE): State.BOUNCED,
+    (State.DELIVERED, Event.BOUNCE): State.BOUNCED,
+    (State.IN_DOUBT, Event.BOUNCE): State.BOUNCED,
+    (State.QUEUED, Event.WITHDRAW): State.WITHDRAWN,
+    (State.DEFERRED, Event.WITHDRAW): State.WITHDRAWN,
+    (State.TO_PRINT, Event.WITHDRAW): State.WITHDRAWN,
+    (State.TO_PRINT, Event.PRINT): State.PRINTED,
+    (State.PRINTED, Event.POST): State.POSTED,
+    (State.POSTED, Event.RETURN): State.RETURNED,
+}
+
+
+def advance(state: State, event: Event) -> State:
+    """The state that ``event`` leads to. Raises IllegalTransition if the table does not hold the step."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransition(f"a delivery that is {state} cannot {event}") from None
+
+
+def sources(event: Event) -> frozenset[State]:
+    """The states in which ``event`` may happen."""
+    return frozenset(state for state, possible in TRANSITIONS if possible is event)
+
+
+def targets(state: State) -> frozenset[State]:
+    """The states that one event leads to from ``state``."""
+    return frozenset(target for (source, _), target in TRANSITIONS.items() if source is state)
+
+
+INITIAL = frozenset(State) - frozenset(
+    target for (source, event), target in TRANSITIONS.items() if event not in (Event.RELEASE, Event.RESEND)
+)
+FINAL = frozenset(state for state in State if not targets(state))
+CLAIMABLE = sources(Event.CLAIM)
+OUTCOMES = targets(State.SENDING)
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {state}" for state in State if state in INITIAL]
+    lines += [f"    {source} --> {target}: {event}" for (source, event), target in TRANSITIONS.items()]
+    lines += [f"    {state} --> [*]" for state in State if state in FINAL]
+    return "\n".join(lines) + "\n"
+
+
+def document() -> str:
+    """The text of docs/states.md."""
+    description = (__doc__ or "").split("\n\n")
+    return (
+        "# The states of a delivery\n\n"
+        "Generated by `python -m notifier.delivery.states > docs/states.md`; a test holds it to the code.\n\n"
+        f"{description[1]}\n\n```text\n{description[2]}\n```\n\n"
+        f"```mermaid\n{diagram()}```\n"
+    )
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(document())

@@ -1,0 +1,83 @@
+"""The body of one cycle's transaction: record what has ended, reserve slots, mark the next.
+
+It runs on the cycle's thread, inside one transaction (storage/cycle.py), and touches nothing but what it is given:
+all of it commits together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from notifier.delivery.pace import Lease
+from notifier.delivery.pause import pause_now
+from notifier.delivery.record import Decision, Ended, Fate, record
+from notifier.delivery.states import Event, State, advance
+from notifier.model import to_ms
+from notifier.storage import deliveries, pace
+from notifier.storage.cycle import Connection
+from notifier.storage.deliveries import Claim
+from notifier.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``unwritten``:
+    claimed before and not begun, covered by the lease too; ``pause_words``: not empty = pause the campaign."""
+
+    ends: list[tuple[Ended, Decision]]
+    room: int
+    among: list[int] | None
+    lease: Lease | None
+    relay: str
+    unwritten: int
+    wave_id: int | None
+    epoch: int
+    resends: bool
+    pause_words: str
+    by: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What it brought back. ``next_due``: asked only when nothing was claimed; ``overtaken``: the pace's bucket, when
+    somebody else had moved it (nothing was claimed then)."""
+
+    fates: list[Fate]
+    claims: list[Claim]
+    paused: str | None = None
+    next_due: int | None = None
+    leased: bool = False
+    overtaken: int | None = None
+
+
+def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
+    """One cycle, in the caller's transaction."""
+    fates = [record(connection, vault, end, decision) for end, decision in wish.ends]
+    if wish.pause_words:
+        pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
+    paused = deliveries.paused_reason(connection)
+    lease, overtaken = wish.lease, None
+    if lease is not None:
+        stored = pace.stored(connection, wish.relay)
+        overtaken = stored if stored != lease.was else None
+    claims = _claim(connection, wish) if wish.room > 0 and paused is None and overtaken is None else []
+    leased = False
+    if lease is not None and overtaken is None and (claims or wish.unwritten) and lease.until != lease.was:
+        leased = pace.lease(connection, wish.relay, lease.was, lease.until)
+    due = None
+    if not claims:
+        due = deliveries.next_due(connection, wave_id=wish.wave_id, resend=wish.resends)
+    return Turn(fates, claims, paused, due, leased, overtaken)
+
+
+def _claim(connection: Connection, wish: Wish) -> list[Claim]:
+    now_ms = to_ms(wish.now)
+    if wish.resends:
+        again = advance(State.IN_DOUBT, Event.RESEND)
+        deliveries.resend(connection, state=again, now_ms=now_ms, wave_id=wish.wave_id)
+    ids = deliveries.claim(
+        connection, now_ms=now_ms, epoch=wish.epoch, most=wish.room, wave_id=wish.wave_id, among=wish.among
+    )
+    return deliveries.fetch(connection, ids)

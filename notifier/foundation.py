@@ -1,0 +1,106 @@
+"""Founding a campaign: the folder, its settings, its key, its database (`init`).
+
+Everything is made in a folder beside the wanted one and moved into place at the end, so that a crash leaves either no
+campaign or a whole one. The key of a real campaign lies outside the folder (DESIGN 6): key and database together are as
+good as the file of NIRs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from notifier.campaign import FILE, load, shipped
+from notifier.errors import SettingsError
+from notifier.journal.sealer import seal
+from notifier.model import Entry
+from notifier.storage import journal
+from notifier.storage.database import create_database, open_database, sqlite_path
+from notifier.vault import Keys, Vault, read_keys, write_key_file
+
+FOLDERS = ("rejections", "logs")
+SAMPLE_KEY = "campaign.key"
+_KEY_BLANK = "@KEY@"
+
+
+@dataclass(frozen=True)
+class Founded:
+    """What `init` made, or found."""
+
+    campaign_id: str
+    key_path: Path
+    fingerprint: str
+    already: bool
+
+
+def found(directory: Path, *, sample: bool, environment: Mapping[str, str] = os.environ) -> Founded:
+    """Make a campaign in ``directory``, which must be new or empty. A campaign that is there already is left alone."""
+    directory = directory.absolute()
+    if (directory / FILE).exists():
+        settings = load(directory, environment)
+        vault = Vault(read_keys(directory / settings.key.path, environment))
+        return Founded(vault.campaign_id, directory / settings.key.path, vault.fingerprint, already=True)
+    if directory.exists() and any(directory.iterdir()):
+        raise SettingsError(f"{directory} is not empty and holds no {FILE}: name a new folder")
+    campaign_id = base64.b32encode(secrets.token_bytes(5)).decode().lower()
+    keys = Keys.new(campaign_id)
+    vault = Vault(keys)
+    key_path = directory / SAMPLE_KEY if sample else _config_home(environment) / "notifier" / f"{campaign_id}.key"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    beside = directory.parent / f".{directory.name}.{campaign_id}"
+    try:
+        _make(beside, vault, keys, key_path, sample=sample)
+        _move(beside, directory)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Founded(campaign_id, key_path, vault.fingerprint, already=False)
+
+
+def _move(beside: Path, directory: Path) -> None:
+    """Into place. An empty folder that exists may be somebody's working directory: it is filled, not replaced, and
+    campaign.toml comes last, because its presence says that the campaign is whole."""
+    if not directory.exists():
+        beside.rename(directory)
+        return
+    for child in sorted(beside.iterdir(), key=lambda path: path.name == FILE):
+        child.rename(directory / child.name)
+
+
+def _config_home(environment: Mapping[str, str]) -> Path:
+    """The user's config directory (XDG Base Directory)."""
+    configured = environment.get("XDG_CONFIG_HOME", "")
+    return Path(configured) if configured.startswith("/") else Path.home() / ".config"
+
+
+def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, *, sample: bool) -> None:
+    now = datetime.now(UTC)
+    beside.mkdir(mode=0o700)
+    for name in FOLDERS:
+        (beside / name).mkdir()
+    source = shipped("data") / "campaign" / ("sample.toml" if sample else "blank.toml")
+    text = source.read_text(encoding="utf-8").replace(_KEY_BLANK, str(key_path).replace("\\", "\\\\"))
+    (beside / FILE).write_text(text, encoding="utf-8")
+    settings = load(beside, environment={})
+    database = sqlite_path(settings.database, beside)
+    create_database(database, vault, now)
+    asyncio.run(_first_entry(database, vault, now))
+    # SQLite folds the log away when the last connection closes; the three files move together all the same.
+    write_key_file(beside / SAMPLE_KEY if sample else key_path, keys)
+    with contextlib.suppress(OSError):
+        beside.chmod(0o700)
+
+
+async def _first_entry(database_path: Path, vault: Vault, now: datetime) -> None:
+    facts = {"campaign": vault.campaign_id, "fingerprint": vault.fingerprint}
+    async with open_database(database_path, vault) as database:
+        async with database.write() as connection:
+            await journal.append(connection, [Entry(now, "campaign_created", "", facts)])
+        await seal(database, vault, reason="init", now=now)

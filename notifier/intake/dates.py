@@ -1,0 +1,67 @@
+"""Birth dates as files write them. Pure.
+
+The normal form is ``YYYY-MM-DD`` with ``00`` for what the record does not know ("lunar" dates of incomplete civil
+records, DOMAIN B3). Nothing is coerced: 00 never becomes 01, a two-digit year gets no century, an impossible day is
+unreadable.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import date, timedelta
+from functools import lru_cache
+
+from notifier.intake.identifiers import Reading
+
+OLDEST_YEARS = 120
+# What a spreadsheet adds to a date that has no time: 00:00:00, with or without fractions and zone.
+_TIME = r"(?:[ T]00:00(?::00(?:[.,]0+)?)?(?:Z|\+00:00)?)?"
+_FORMS = tuple(
+    re.compile(form + _TIME)
+    for form in (
+        r"(?P<day>[0-9]{1,2})[/.\- ](?P<month>[0-9]{1,2})[/.\- ](?P<year>[0-9]{4})",
+        r"(?P<year>[0-9]{4})[/.\-](?P<month>[0-9]{1,2})[/.\-](?P<day>[0-9]{1,2})",
+        r"(?P<year>(?:18|19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})",
+    )
+)
+_SERIAL = re.compile(r"([0-9]{4,5})(?:[.,]0+)?")
+_SERIAL_ZERO = date(1899, 12, 30)  # right from 1 March 1900 on: Excel believes in 29 February 1900
+_YEARS = range(1850, 2101)  # four digits that may be a year are no serial number
+
+
+def birth_date(text: str, today: date) -> Reading:
+    """``text`` in normal form: dd/mm/yyyy, yyyy-mm-dd, yyyymmdd, or an Excel serial number (1900 system).
+
+    Codes: ``birth_missing``, ``birth_unreadable``, ``birth_implausible`` (to come, or more than 120 years ago): not
+    usable; ``birth_partial`` (day or month unknown): usable.
+    """
+    plain = text.strip(" \u00a0")
+    if not plain:
+        return Reading("", "birth_missing")
+    if serial := _SERIAL.fullmatch(plain):
+        number = int(serial[1])
+        if number in _YEARS:
+            return Reading("", "birth_unreadable")
+        born = _SERIAL_ZERO + timedelta(days=number)
+        return _plausible(born.year, born.month, born.day, today)
+    for form in _FORMS:
+        if found := form.fullmatch(plain):
+            return _plausible(int(found["year"]), int(found["month"]), int(found["day"]), today)
+    return Reading("", "birth_unreadable")
+
+
+def _plausible(year: int, month: int, day: int, today: date) -> Reading:
+    if 20 <= month <= 42 or 50 <= month <= 99:
+        month = 0  # the codes by which health files say "month unknown", as the NIR does (DOMAIN B1, B3)
+    if month > 12 or day > 31 or (month and day and year and day > monthrange(year, month)[1]):
+        return Reading("", "birth_unreadable")
+    if not today.year - OLDEST_YEARS <= year <= today.year or (year, month, day) > (today.year, today.month, today.day):
+        return Reading("", "birth_implausible")
+    return Reading(f"{year:04d}-{month:02d}-{day:02d}", "" if month and day else "birth_partial")
+
+
+@lru_cache(maxsize=1 << 17)
+def remembered(text: str, today: date) -> Reading:
+    """:func:`birth_date` for files: a century has 37,000 days, so nearly every cell was read before."""
+    return birth_date(text, today)

@@ -1,0 +1,116 @@
+"""Directories: the sender's own members, current and past, become contacts.
+
+A member that must not be reached by e-mail (opposition, protective measure) has no mailbox here, so that nothing later
+can send to one. Identity and keys are those of ``people.identity``; contacts are current only once the import is
+absorbed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from notifier.campaign import Settings
+from notifier.intake.mailboxes import OTHER, mailbox, provider, providers
+from notifier.intake.professionals import CONTACT, postal
+from notifier.intake.records import Batch, FileContext, has, in_order, key_columns, read_person, reject, unfit
+from notifier.intake.rows import Rows
+from notifier.intake.staging import AlreadyImported, StagedImport, stage
+from notifier.model import Contact
+from notifier.people.identity import normal_email, normal_name
+from notifier.storage.database import Database
+from notifier.vault import Vault
+
+_KEYS = ("key_member", "key_nir_rank", "key_nir_forename", "key_contract")
+_PRINTED = ("name", "forename", "birth_name", "address1", "address2", "postcode", "city")
+
+
+async def stage_directory(
+    database: Database,
+    vault: Vault,
+    settings: Settings,
+    folder: Path,
+    path: Path,
+    profile_name: str,
+    *,
+    as_of: date | None,
+    now: datetime,
+) -> StagedImport | AlreadyImported:
+    """Read a directory: rows go to ``contacts``, not current yet. ``as_of``: the day it describes. Raises like
+    ``exports.stage_export``."""
+    table = providers(folder)
+    return await stage(
+        database, vault, settings, folder, path,
+        kind="directory", profile_name=profile_name, incident=None, as_of=as_of, now=now,
+        make=lambda _: partial(members, providers=table, as_of=as_of.isoformat() if as_of else ""),
+    )  # fmt: skip
+
+
+def members(rows: Rows, reading: FileContext, providers: Mapping[str, str], as_of: str) -> Batch:
+    """The members of one batch of rows."""
+    name = pl.when(has("name")).then(pl.col("name")).otherwise(pl.col("birth_name"))
+    frame = read_person(rows.frame.with_columns(name.alias("name")), reading)
+    statuses = reading.profile.words("status")
+    status = [statuses.get(normal_name(cell)) for cell in frame["status"]]
+    frame = frame.with_columns(pl.Series("status", status, dtype=pl.String))
+    frame, rejections = reject(frame, _verdict(), reading.layout)
+    keys = key_columns(frame, reading.vault)
+    read = _Member(reading, providers, as_of)
+    columns = [keys[column] for column in ("forename_key", *_KEYS)]
+    contacts = [
+        read.contact(row, digests)
+        for row, digests in zip(frame.iter_rows(named=True), zip(*columns, strict=True), strict=True)
+    ]
+    return Batch(_no_records, [], contacts, in_order(rows.broken, rejections))
+
+
+def _no_records(import_id: int, exposure_sets: Sequence[int]) -> list[tuple[object, ...]]:
+    return []
+
+
+def _verdict() -> list[tuple[pl.Expr, str, str]]:
+    keyed = has("birth") & (has("member_n") | has("nir") | has("contract_n"))
+    return [
+        *unfit(_PRINTED, ("name_n", "forename_n", "contract_n", "member_n")),
+        (~keyed & ~has("name"), "", "member_none"),
+        (pl.col("status").is_null(), "status", "status_unknown"),
+    ]
+
+
+class _Member:
+    """Turns a row into a contact. Holds what is the same for all rows of a file."""
+
+    def __init__(self, reading: FileContext, by_domain: Mapping[str, str], as_of: str) -> None:
+        words = reading.profile.words
+        self._vault, self._providers, self._as_of = reading.vault, by_domain, as_of
+        self._links, self._civilities = words("link"), words("civility")
+        self._no_opposition, self._no_protection = words("email_opposition"), words("protection")
+
+    def contact(self, row: Mapping[str, str], digests: Sequence[bytes | None]) -> tuple[object, ...]:
+        """A row of ``contacts`` in the order of CONTACTS."""
+        vault, sender = self._vault, row["sender"]
+        identity = vault.digest("member", sender, row["member_n"], row["nir"], row["birth"], row["forename_n"])
+        email = self._email(row)
+        address = postal((row["address1"], row["address2"]), row["postcode"], row["city"])
+        civility = self._civilities.get(normal_name(row["civility"]), "")
+        contact = Contact(row["name"], row["forename"], civility, email=email, postal=address, birth_date=row["birth"])
+        household = row["contract_n"] or row["member_n"]
+        return (
+            row["line"], sender, identity, "member", self._links.get(normal_name(row["link"]), ""), row["status"],
+            row["language"].lower() or "fr", self._as_of, 0,
+            vault.digest("household", sender, household) if household else None,
+            vault.digest("mailbox", sender, normal_email(email)) if email else None,
+            int(address is not None), provider(email, self._providers) if email else OTHER,
+            *digests, vault.seal(CONTACT, identity, contact.fields()),
+        )  # fmt: skip
+
+    def _email(self, row: Mapping[str, str]) -> str:
+        """The first usable address, or "" when the member is not to be reached by e-mail."""
+        opposed = normal_name(row["email_opposition"]) not in self._no_opposition
+        if opposed or normal_name(row["protection"]) not in self._no_protection:
+            return ""
+        return mailbox(row["email"]).value or mailbox(row["email2"]).value

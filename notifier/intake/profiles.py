@@ -1,0 +1,214 @@
+"""Profiles: which heading of a file means what, and what a row exposes. Data, not code (data/profiles/NAME.toml).
+
+A campaign folder may put its own file over a shipped profile, or beside it: a new layout is a new profile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from notifier.campaign import Incident, Sender, Settings, categories, resource, shipped
+from notifier.errors import ExportError, SettingsError
+from notifier.intake.headings import normal_heading
+from notifier.model import Exposure, PersonKind, canonical_exposures
+from notifier.people.identity import normal_name
+
+Kind = Literal["export", "directory"]
+
+_INSURED = "nir nir_key name forename birth_date birth_rank insurer contract member_number guarantees categories"
+_PROFESSIONAL = (
+    "company name forename profession email phone address postcode city login rib siret finess rpps insurer categories"
+)
+_MEMBER = (
+    "member_number nir nir_key birth_date birth_rank name birth_name forename civility link email email2 "
+    "email_opposition protection address1 address2 postcode city contract language status insurer format"
+)
+ROLES: Mapping[tuple[Kind, PersonKind], frozenset[str]] = {
+    ("export", PersonKind.INSURED): frozenset(_INSURED.split()),
+    ("export", PersonKind.PROFESSIONAL): frozenset(_PROFESSIONAL.split()),
+    ("directory", PersonKind.INSURED): frozenset(_MEMBER.split()),
+}
+"""What a column can mean, per kind of file. A role that a file has no column for reads as empty."""
+
+REMEMBERED = 1 << 16  # spellings of senders; a hostile file has as many as rows
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listed(_Frozen):
+    """``[exposures.listed]``: a column that lists categories; ``words``: category → how the column writes it."""
+
+    column: str
+    separator: str = ","
+    words: Mapping[str, tuple[str, ...]]
+
+
+class Exposing(_Frozen):
+    """``[exposures]``: the categories of a row. ``filled``: category → role whose cell must hold something."""
+
+    always: tuple[str, ...] = ()
+    filled: Mapping[str, str] = Field(default_factory=dict)
+    listed: Listed | None = None
+
+
+class Profile(_Frozen):
+    """One layout. ``columns`` and ``optional``: role → headings. ``values``: role → our word → the file's words."""
+
+    kind: Kind
+    person: PersonKind = PersonKind.INSURED
+    incident: str = ""
+    columns: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    exposures: Exposing = Exposing()
+    values: Mapping[str, Mapping[str, tuple[str, ...]]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> Profile:
+        known = self.roles
+        used = [*self.columns, *self.optional, *self.values, *self.exposures.filled.values()]
+        if self.exposures.listed:
+            used.append(self.exposures.listed.column)
+        if unknown := sorted(set(used) - known):
+            raise ValueError(f"unknown role {', '.join(unknown)} (known: {', '.join(sorted(known))})")
+        if doubled := sorted(set(self.columns) & set(self.optional)):
+            raise ValueError(f"{doubled[0]} is both required and optional")
+        meanings: dict[str, str] = {}
+        for role, headings in (*self.columns.items(), *self.optional.items()):
+            for heading in headings:
+                if meanings.setdefault(normal_heading(heading), role) != role:
+                    raise ValueError(f"the heading {heading!r} stands for two roles")
+        return self
+
+    @property
+    def roles(self) -> frozenset[str]:
+        try:
+            return ROLES[self.kind, self.person]
+        except KeyError as error:
+            raise ValueError(f"a {self.kind} holds no {self.person}") from error
+
+    @cached_property
+    def by_heading(self) -> dict[str, str]:
+        """Normal heading → role."""
+        every = (*self.columns.items(), *self.optional.items())
+        return {normal_heading(heading): role for role, headings in every for heading in headings}
+
+    def words(self, role: str) -> dict[str, str]:
+        """Normal form of the file's word → ours, for one role."""
+        return {normal_name(word): ours for ours, words in self.values.get(role, {}).items() for word in words}
+
+    def exposed(self, incident: str, filled: Iterable[str], listed: str) -> str:
+        """The canonical set of exposures of a row whose cells of the roles ``filled`` hold something. Raises
+        ExportError when the listing column names a category that the profile does not know: it would be a gap in
+        the notice, and nobody would see it."""
+        there = set(filled)
+        found = {*self.exposures.always, *(code for code, role in self.exposures.filled.items() if role in there)}
+        if self.exposures.listed and listed:
+            rule = self.exposures.listed
+            meaning = {normal_name(word): code for code, words in rule.words.items() for word in words}
+            for word in filter(None, (normal_name(part) for part in listed.split(rule.separator))):
+                if word not in meaning:
+                    raise ExportError(
+                        f"the column of categories names one that the profile does not know: {word[:40]}; "
+                        "add it to [exposures.listed.words]"
+                    )
+                found.add(meaning[word])
+        return canonical_exposures(Exposure(incident, code) for code in found)
+
+
+def load(folder: Path, name: str, kind: Kind) -> tuple[Profile, str]:
+    """The profile ``name`` and its text; the campaign's own before the shipped one. Raises SettingsError."""
+    path = resource(folder, "data", f"profiles/{name}.toml")
+    if not _NAME.fullmatch(name) or not path.is_file():
+        known = ", ".join(sorted(_known(folder)))
+        raise SettingsError(f"there is no profile {name!r} (there: {known})")
+    try:
+        text = path.read_text(encoding="utf-8")
+        profile = Profile.model_validate(tomllib.loads(text))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        message = {"extra_forbidden": "no such setting", "missing": "missing"}.get(fault["type"], fault["msg"])
+        what = message.removeprefix("Value error, ")
+        raise SettingsError(f"{path}: {where}: {what}" if where else f"{path}: {what}") from error
+    if profile.kind != kind:
+        command = "intake" if profile.kind == "export" else "directory"
+        raise SettingsError(f"the profile {name} is for `notifier {command}`")
+    _check_categories(profile, path, set(categories(folder)))
+    return profile, text
+
+
+def _known(folder: Path) -> set[str]:
+    return {path.stem for root in (shipped("data"), folder / "data") for path in (root / "profiles").glob("*.toml")}
+
+
+def _check_categories(profile: Profile, path: Path, known: set[str]) -> None:
+    rule = profile.exposures
+    used = {*rule.always, *rule.filled, *(rule.listed.words if rule.listed else ())}
+    if unknown := sorted(used - known):
+        raise SettingsError(f"{path}: exposures: data/categories.toml has no category {', '.join(unknown)}")
+    if profile.kind == "export" and not used:
+        raise SettingsError(f"{path}: exposures: a row that exposes nothing informs nobody; name the categories")
+
+
+def settings_digest(text: str, incident: str, settings: Settings) -> str:
+    """SHA-256 over what decides the reading of a file beside its bytes: the profile's text, the incident, and how
+    exports write each sender."""
+    senders = [[sender.code, *sender.names] for sender in settings.senders]
+    return hashlib.sha256(json.dumps([text, incident, senders]).encode()).hexdigest()
+
+
+class Senders:
+    """How exports write each sender. A name that fits nobody is counted, never given to somebody (I2)."""
+
+    def __init__(self, senders: Iterable[Sender]) -> None:
+        self._codes: dict[str, str] = {}
+        self._any = ""
+        self.unknown: dict[str, int] = {}
+        for sender in senders:
+            for name in sender.names:
+                if name == "*":
+                    if self._any not in ("", sender.code):
+                        raise SettingsError(f'senders: {self._any} and {sender.code} both take any name ("*")')
+                    self._any = sender.code
+                elif self._codes.setdefault(normal_name(name), sender.code) != sender.code:
+                    raise SettingsError(f"senders: the name {name!r} belongs to two senders")
+        self._remembered: dict[str, str] = {}
+
+    def of(self, cells: Iterable[str]) -> list[str]:
+        """The sender's code for each cell; "" and counted in ``unknown`` when no sender has that name."""
+        known, codes = self._remembered, []
+        for cell in cells:
+            code = known.get(cell)
+            if code is None:
+                code = self._codes.get(normal_name(cell), self._any)
+                if not code:
+                    self.unknown[cell] = self.unknown.get(cell, 0) + 1
+                elif len(known) < REMEMBERED:
+                    known[cell] = code
+            codes.append(code)
+        return codes
+
+    def of_operator(self, incident: Incident) -> str:
+        """Who informs the professionals of this incident's operator: the sender with its name, else the one that
+        takes any. Raises SettingsError."""
+        code = self._codes.get(normal_name(incident.operator), self._any)
+        if not code:
+            raise SettingsError(
+                f"senders: nobody writes to the professionals of {incident.operator}: "
+                f'put "{incident.operator}" into the names of one of [[senders]]'
+            )
+        return code

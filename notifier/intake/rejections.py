@@ -1,0 +1,101 @@
+"""Rejected rows: what the codes mean, and the file that tells the operator.
+
+``DIR/rejections/<first 12 of the file's sha256>.csv`` has line, column, code and a French sentence; never a value of
+the row, so that it can be sent back to the operator of the file. Cells that a spreadsheet would take for a formula are
+disarmed (OWASP, CSV injection): headings come from a foreign file.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from notifier.model import Rejection
+
+FOLDER = "rejections"
+EXPLANATIONS = {
+    "columns": "La ligne n'a pas le nombre de colonnes annoncé par l'en-tête.",
+    "quote_open": "Un guillemet ouvert n'est pas refermé : des lignes entières sont prises pour un seul champ.",
+    "control_characters": "Un nom ou une adresse contient un retour à la ligne ou un caractère de contrôle.",
+    "too_long": "Un champ est trop long pour être un nom, un numéro ou une adresse.",
+    "birth_missing": "La date de naissance manque : aucune identité ne peut être établie.",
+    "birth_unreadable": "La date de naissance est illisible : aucune identité ne peut être établie.",
+    "birth_implausible": "La date de naissance est à venir ou remonte à plus de 120 ans.",
+    "nir_missing": "Le NIR manque et aucun numéro de contrat ou d'adhérent ne le remplace.",
+    "nir_rounded": "Le NIR a été arrondi par un tableur et aucun numéro de contrat ou d'adhérent ne le remplace.",
+    "nir_length": "Le NIR n'a ni 13 ni 15 caractères et aucun numéro de contrat ou d'adhérent ne le remplace.",
+    "nir_format": "Le NIR n'a pas la forme d'un NIR et aucun numéro de contrat ou d'adhérent ne le remplace.",
+    "nir_key": "La clé du NIR est fausse et aucun numéro de contrat ou d'adhérent ne le remplace.",
+    "name_missing": "Le NIR est inutilisable, et le nom ou le prénom manque à côté du numéro de contrat.",
+    "identity_none": "Aucun identifiant utilisable : ni SIRET, ni FINESS, ni RPPS, ni raison sociale avec e-mail.",
+    "member_none": "La ligne n'a ni nom ni aucune clé (numéro d'adhérent, NIR, contrat) avec une date de naissance.",
+    "status_unknown": "Le statut de l'adhérent n'est pas de ceux que le profil connaît.",
+}
+"""Every code a rejection can have, in the words the operator reads."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def disarmed(cell: str) -> str:
+    """``cell`` so that a spreadsheet shows it and does not run it."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _path(folder: Path, sha256: str) -> Path:
+    return folder / FOLDER / f"{sha256[:12]}.csv"
+
+
+class RejectionsFile:
+    """Written while the rows are read (bounded memory), as ``….csv.part`` until :func:`publish`: a crash leaves no list
+    that looks whole and is not. Used as a context: an exception inside removes the file."""
+
+    def __init__(self, folder: Path, sha256: str) -> None:
+        self._part = _path(folder, sha256).with_suffix(".csv.part")
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> RejectionsFile:
+        self._part.unlink(missing_ok=True)
+        return self
+
+    def add(self, rejections: Iterable[Rejection]) -> None:
+        """Append; the file is made with the first one."""
+        for rejection in rejections:
+            if self._file is None:
+                self._part.parent.mkdir(mode=0o700, exist_ok=True)
+                # A byte order mark: without it a French spreadsheet reads the accents wrong.
+                self._file = self._part.open("w", encoding="utf-8-sig", newline="")
+                csv.writer(self._file, delimiter=";").writerow(("line", "column", "code", "explication"))
+            csv.writer(self._file, delimiter=";").writerow(
+                (rejection.line, disarmed(rejection.column), rejection.code, EXPLANATIONS[rejection.code])
+            )
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            if kind is not None:
+                self._part.unlink()
+
+
+def publish(folder: Path, sha256: str) -> Path | None:
+    """Give the finished list its name; None when nothing was rejected."""
+    path = _path(folder, sha256)
+    part = path.with_suffix(".csv.part")
+    if not part.exists():
+        return None
+    part.replace(path)
+    return path
+
+
+def unpublish(folder: Path, sha256: str) -> None:
+    """Remove the list of a file that was withdrawn, if there is one."""
+    _path(folder, sha256).unlink(missing_ok=True)
+
+
+def is_published(folder: Path, sha256: str) -> bool:
+    """Whether the list of this file's rejections is there."""
+    return _path(folder, sha256).exists()

@@ -1,0 +1,248 @@
+"""Rows in batches: a file's cells as polars frames of strings, one column per role, and each row's place.
+
+``line`` is the physical line on which the record begins (CSV; from 1, the headings counted, blank lines and line breaks
+inside quotes counted) or the row number of the sheet (XLSX). It is known in the one pass: record ordinal, plus the line
+breaks inside the records before it. It is unique within a file.
+
+What has no cell that is not empty is no row. Everything else is yielded, as a row of the frame or as a rejection
+(``columns``: too many or too few fields; ``quote_open``: lines that an unclosed quotation mark swallowed, each for
+itself, so that nobody is lost in one long cell), in the order of the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import fastexcel
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from notifier.errors import ExportError
+from notifier.intake.columns import SEARCHED, UNNAMED, Layout, find_in_rows, find_in_text
+from notifier.intake.files import Form, Survey
+from notifier.intake.normal_forms import EDGES
+from notifier.intake.profiles import Profile
+from notifier.model import Rejection
+
+BLOCK_BYTES = 2 << 20  # of text: about 20,000 rows, one transaction; a longer record is refused
+SHEET_ROWS = 20_000
+_BREAK = r"\r\n|\r|\n"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """``frame``: columns ``line`` and the profile's roles, all strings without edge spaces, "" for empty.
+    ``broken``: what could not be divided into columns."""
+
+    frame: pl.DataFrame
+    broken: list[Rejection]
+
+
+def read(file: BinaryIO, name: str, survey: Survey, profile: Profile) -> tuple[Layout, Iterator[Rows]]:
+    """The layout, and the rows in batches. Raises ExportError, the iterator too."""
+    if survey.form is Form.XLSX:
+        return _read_sheet(file, name, profile)
+    layout = find_in_text(survey.head, profile, name)
+    return layout, _read_csv(file, name, survey, profile, layout)
+
+
+# -- CSV -----------------------------------------------------------------------------------------------------------
+
+
+def _read_csv(file: BinaryIO, name: str, survey: Survey, profile: Profile, layout: Layout) -> Iterator[Rows]:
+    head = survey.head[: layout.characters].encode(survey.encoding)
+    file.seek(survey.bom + len(head))
+    lines = _Lines(layout)
+    if survey.size_bytes == survey.bom + len(head):
+        return
+    try:
+        reader = pacsv.open_csv(
+            pa.PythonFile(file, mode="r"),
+            read_options=pacsv.ReadOptions(
+                column_names=list(layout.roles),
+                encoding=_arrow_name(survey.encoding),
+                block_size=BLOCK_BYTES,
+                use_threads=False,  # only the serial reader says which record is broken
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=layout.separator,
+                quote_char='"' if survey.quotes else False,
+                newlines_in_values=survey.quotes,
+                ignore_empty_lines=False,  # they come as rows of empty cells, so that lines can be counted
+                invalid_row_handler=lines.take_broken,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types={role: pa.string() for role in layout.roles}, strings_can_be_null=False
+            ),
+        )
+        for batch in reader:
+            cells = pl.from_arrow(batch)
+            assert isinstance(cells, pl.DataFrame)
+            frame, broken = lines.number(cells, quotes=survey.quotes)
+            yield _tidy(frame, broken, profile, layout)
+    except pa.ArrowInvalid as error:
+        # The engine's text quotes the row: it stays inside.
+        if "Empty CSV" not in str(error):
+            raise ExportError(
+                f"{name}: after line {lines.last} a row is longer than {BLOCK_BYTES >> 20} MB: "
+                "a quotation mark that is never closed, or no CSV file"
+            ) from None
+    except (UnicodeDecodeError, pa.ArrowException):
+        raise ExportError(f"{name}: after line {lines.last} the file cannot be read as {survey.encoding}") from None
+    yield Rows(pl.DataFrame(schema=_schema(profile)), lines.rest())
+
+
+def _arrow_name(encoding: str) -> str:
+    return "utf8" if codecs.lookup(encoding).name == "utf-8" else encoding
+
+
+class _Lines:
+    """Gives every record its physical line. The engine numbers records from 1, blank lines included, and hands over
+    those with a wrong number of fields apart, before the batch that they stood in."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._broken: dict[int, str] = {}  # ordinal → text
+        self._given = 0
+        self._extra = layout.lines  # what is added to an ordinal: the head, and line breaks inside records
+
+    @property
+    def last(self) -> int:
+        """A line that was reached."""
+        return self._given + self._extra
+
+    def take_broken(self, row: pacsv.InvalidRow) -> str:
+        self._broken[row.number] = row.text
+        return "skip"
+
+    def number(self, cells: pl.DataFrame, *, quotes: bool) -> tuple[pl.DataFrame, list[Rejection]]:
+        """``cells`` with their lines, and the rejections among and before them."""
+        breaks = self._breaks(cells) if quotes else []
+        if not self._broken and not breaks:
+            first = self._given + self._extra + 1
+            self._given += cells.height
+            return cells.with_columns(pl.int_range(first, first + cells.height, dtype=pl.Int64).alias("line")), []
+        lines: list[int] = []
+        swallowed: list[bool] = []
+        rejections: list[Rejection] = []
+        for row in range(cells.height):
+            self._reject_next(rejections)
+            self._given += 1
+            line = self._given + self._extra
+            lines.append(line)
+            inside = breaks[row] if breaks else 0
+            self._extra += inside
+            swallows = inside > 0 and self._swallows(cells.row(row))
+            swallowed.append(swallows)
+            if swallows:
+                text = self._layout.separator.join(cells.row(row))
+                rejections += self._each_line(text, line, "quote_open")
+        numbered = cells.with_columns(pl.Series("line", lines, dtype=pl.Int64))
+        return numbered.filter(~pl.Series(swallowed, dtype=pl.Boolean)), rejections
+
+    def rest(self) -> list[Rejection]:
+        """The rejections after the last good row."""
+        rejections: list[Rejection] = []
+        self._reject_next(rejections)
+        return rejections
+
+    def _reject_next(self, rejections: list[Rejection]) -> None:
+        while (text := self._broken.pop(self._given + 1, None)) is not None:
+            self._given += 1
+            line = self._given + self._extra
+            found = self._each_line(text, line, "quote_open" if '"' in text else "columns")
+            breaks = len(_split(text.rstrip("\r\n"))) - 1
+            rejections += found if breaks else [Rejection(line, "", "columns")] if text.strip() else []
+            self._extra += breaks
+
+    def _breaks(self, cells: pl.DataFrame) -> list[int]:
+        """Line breaks inside each row; empty when there are none at all."""
+        counted = cells.select(pl.sum_horizontal(pl.all().str.count_matches(_BREAK))).to_series()
+        return counted.to_list() if (counted > 0).any() else []
+
+    def _swallows(self, row: tuple[str, ...]) -> bool:
+        """Whether a cell holds whole lines of the file: line breaks, and as many separators as a line has."""
+        least = len(self._layout.roles) - 1
+        return any(cell.count(self._layout.separator) >= least and ("\n" in cell or "\r" in cell) for cell in row)
+
+    def _each_line(self, text: str, line: int, code: str) -> list[Rejection]:
+        return [Rejection(line + index, "", code) for index, part in enumerate(_split(text)) if part.strip(EDGES)]
+
+
+def _split(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+# -- XLSX ----------------------------------------------------------------------------------------------------------
+
+
+def _read_sheet(file: BinaryIO, name: str, profile: Profile) -> tuple[Layout, Iterator[Rows]]:
+    file.seek(0)
+    try:
+        workbook = fastexcel.read_excel(file.read())
+        fits: list[tuple[str, Layout]] = []
+        misfits: list[ExportError] = []
+        for sheet in workbook.sheet_names:
+            head = _load(workbook, sheet, 0, SEARCHED)
+            try:
+                fits.append((sheet, find_in_rows(head.iter_rows(), profile, name)))
+            except ExportError as error:
+                if head.width:
+                    misfits.append(error)
+    except fastexcel.FastExcelError as error:
+        raise ExportError(f"{name} is a workbook that cannot be read: save it again as .xlsx") from error
+    if len(fits) > 1:
+        raise ExportError(f"{name} has {len(fits)} sheets with these headings; keep one sheet per file")
+    if not fits:
+        raise misfits[0] if misfits else ExportError(f"{name} is an empty workbook")
+    sheet, layout = fits[0]
+    return layout, _read_rows(workbook, sheet, name, profile, layout)
+
+
+def _load(workbook: fastexcel.ExcelReader, sheet: str, skipped: int, rows: int | None) -> pl.DataFrame:
+    """Cells as text: whole numbers without ``.0``, dates as ``yyyy-mm-dd hh:mm:ss``, error cells empty."""
+    loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=skipped, n_rows=rows, dtypes="string")
+    return loaded.to_polars().fill_null("")
+
+
+def _read_rows(
+    workbook: fastexcel.ExcelReader, sheet: str, name: str, profile: Profile, layout: Layout
+) -> Iterator[Rows]:
+    try:
+        cells = _load(workbook, sheet, layout.lines, None)
+    except fastexcel.FastExcelError as error:
+        raise ExportError(f"{name} is a workbook that cannot be read: save it again as .xlsx") from error
+    names = [*layout.roles, *(f"{UNNAMED}{index}" for index in range(len(layout.roles), cells.width))]
+    for index in range(cells.width, len(layout.roles)):
+        cells = cells.with_columns(pl.lit("").alias(f"{UNNAMED}new{index}"))
+    cells = cells.rename(dict(zip(cells.columns, names, strict=True)))
+    for start in range(0, cells.height, SHEET_ROWS):
+        part = cells.slice(start, SHEET_ROWS)
+        first = layout.lines + start + 1
+        numbered = part.with_columns(pl.int_range(first, first + part.height, dtype=pl.Int64).alias("line"))
+        yield _tidy(numbered, [], profile, layout)
+
+
+# -- both ----------------------------------------------------------------------------------------------------------
+
+
+def _schema(profile: Profile) -> dict[str, pl.DataType]:
+    return {"line": pl.Int64(), **{role: pl.String() for role in sorted(profile.roles)}}
+
+
+def _tidy(frame: pl.DataFrame, broken: list[Rejection], profile: Profile, layout: Layout) -> Rows:
+    """Empty rows go, cells under no heading reject their row, roles without a column read as empty."""
+    cells = pl.all().exclude("line")
+    frame = frame.with_columns(cells.str.strip_chars(EDGES))
+    frame = frame.filter(pl.any_horizontal(cells != ""))
+    unnamed = [column for column in frame.columns if column.startswith(UNNAMED)]
+    if unnamed:
+        beyond = pl.any_horizontal(pl.col(column) != "" for column in unnamed)
+        broken = broken + [Rejection(line, "", "columns") for line in frame.filter(beyond)["line"]]
+        frame = frame.filter(~beyond)
+    absent = profile.roles - set(layout.roles)
+    return Rows(frame.with_columns(pl.lit("").alias(role) for role in absent).select(*_schema(profile)), broken)

@@ -1,0 +1,81 @@
+"""What an approval binds of campaign.toml (I7), as JSON: frozen with the batch, compared before sending. Pure.
+
+Bound: the facts in the texts, the senders, the relay's identity, households, doubt and pace policies. Not bound: how
+fast and over how many sessions (an operator must be able to slow down), retries, where key and database lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from notifier.campaign import Settings
+
+_CAMPAIGN = {"name", "sample", "language", "timezone", "legal_basis"}
+_RELAY = {"host", "port", "tls", "ca_file", "allow_plaintext"}
+_SHOWN = 60  # characters of a value that a difference quotes
+
+
+def bound_settings(settings: Settings) -> dict[str, Any]:
+    """The bound part, as JSON values."""
+    return settings.model_dump(
+        mode="json",
+        include={
+            "campaign": _CAMPAIGN,
+            "relay": _RELAY,
+            "households": True,
+            "doubt": True,
+            "pace": True,
+            "incidents": True,
+            "senders": True,
+        },
+    )
+
+
+def frozen_settings(bound: Mapping[str, Any]) -> Settings:
+    """Settings that say of everything bound what was approved; all else is at its default. For rendering."""
+    return Settings.model_validate({**bound, "key": {"path": "frozen"}})
+
+
+def canonical_json(body: object) -> str:
+    """One spelling (RFC 8785 for what we use of it): sorted keys, no white space."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(body: object) -> str:
+    """SHA-256 over the canonical JSON, hex."""
+    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
+
+
+def differences(approved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Which bound settings differ, each as ``relay.port (approved 587, now 25)``."""
+    then, current = dict(_leaves("", approved)), dict(_leaves("", now))
+    told = []
+    for path in sorted(then.keys() | current.keys()):
+        if path not in then:
+            told.append(f"{path} (new)")
+        elif path not in current:
+            told.append(f"{path} (taken out)")
+        elif then[path] != current[path]:
+            told.append(f"{path} (approved {_shown(then[path])}, now {_shown(current[path])})")
+    return told
+
+
+def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
+    """Every single value with its path; incidents and senders by their code, not by their place."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}" if path else str(key), inner)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for place, inner in enumerate(value):
+            code = inner.get("code") if isinstance(inner, Mapping) else None
+            yield from _leaves(f"{path}.{code if code is not None else place}", inner)
+    else:
+        yield path, value
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

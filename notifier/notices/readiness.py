@@ -1,0 +1,110 @@
+"""Rules on campaign.toml before anything is approved: no blank left in a real campaign, no relay beyond this machine in
+a sample. Pure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from notifier.campaign import Sender, Settings
+from notifier.notices.encoding import mailbox_address
+from notifier.notices.findings import Finding
+
+# RFC 2606 and 6761: nobody can be written to, or from, under these.
+_INVENTED = re.compile(r"(?:^|[.@])(?:example|test|invalid|localhost)$|(?:^|[.@])example\.(?:com|net|org)$")
+
+
+def check_settings(settings: Settings) -> list[Finding]:
+    """Findings that name the setting as it stands in campaign.toml."""
+    found = list(_everywhere(settings))
+    found += _sample(settings) if settings.campaign.sample else _real(settings)
+    return found
+
+
+def check_dates(settings: Settings, today: date) -> list[Finding]:
+    """Dates in campaign.toml that have passed: for the eye, they block nothing."""
+    found = []
+    if settings.campaign.notify_by and settings.campaign.notify_by < today:
+        found.append(Finding("date", "campaign.notify_by", "this day has passed", "warning"))
+    for incident in settings.incidents:
+        if incident.complaint and incident.complaint_until and incident.complaint_until < today:
+            where = f"[[incidents]] {incident.code}: complaint_until"
+            found.append(Finding("date", where, "this way to complain has ended: take it out", "warning"))
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a relay of that name is this very machine."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _everywhere(settings: Settings) -> Iterator[Finding]:
+    if not settings.relay.host:
+        yield _blank("relay.host", "name the server that takes the messages")
+    if not settings.incidents:
+        yield _blank("incidents", "write an [[incidents]] block with the facts of each breach")
+    if not settings.senders:
+        yield _blank("senders", "write a [[senders]] block for each mutuelle that writes")
+    for sender in settings.senders:
+        for setting, address in (
+            ("from_address", sender.from_address),
+            ("reply_to", sender.reply_to),
+            ("dpo_address", sender.dpo_address),
+        ):
+            try:
+                mailbox_address(address)
+            except ValueError:
+                yield Finding("address", _of(sender, setting), "is no e-mail address: write name@domain")
+
+
+def _sample(settings: Settings) -> Iterator[Finding]:
+    """Invented persons must never be written to by a real server."""
+    if settings.relay.host and not is_loopback(settings.relay.host):
+        yield Finding(
+            "sample-relay",
+            "relay.host",
+            f"a sample campaign sends to this machine only, and {settings.relay.host} is not it: use 127.0.0.1",
+        )
+
+
+def _real(settings: Settings) -> Iterator[Finding]:
+    relay, pace = settings.relay, settings.pace
+    if settings.campaign.notify_by is None:
+        yield _blank("campaign.notify_by", "give the day by which everybody must have been written to (2024-03-01)")
+    if relay.connections is None:
+        yield _blank("relay.connections", "say how many sessions the relay accepts at once")
+    if relay.rate is None:
+        yield _blank("relay.rate", "say how many messages per second the relay accepts (0 = no limit)")
+    if not pace.hours:
+        yield _blank("pace.hours", 'say when to send ("08:00-20:00")')
+    if pace.hotline_per_hour is None and pace.hotline_per_day is None:
+        yield _blank("pace.hotline_per_hour", "say how many messages per hour (or per day) the helpline can bear")
+    if settings.households.adult_dependants is None:
+        yield _blank("households.adult_dependants", 'decide: "letter" or "contract_mailbox"')
+    if not settings.key.backed_up:
+        yield _blank("key.backed_up", "keep a copy of the key file in a safe place, then write true")
+    if settings.campaign.name.startswith("("):
+        yield _blank("campaign.name", "name the campaign")
+    for sender in settings.senders:
+        if _INVENTED.search(sender.from_domain):
+            yield Finding(
+                "invented-sender",
+                _of(sender, "from_address"),
+                f"{sender.from_domain} is nobody's domain; write from the sender's own, or set campaign.sample",
+            )
+
+
+def _blank(setting: str, text: str) -> Finding:
+    return Finding("blank", setting, text)
+
+
+def _of(sender: Sender, setting: str) -> str:
+    return f"[[senders]] {sender.code}: {setting}"

@@ -1,0 +1,152 @@
+"""A plan's notifications and deliveries on their way into the database, a few thousand at a time.
+
+Deliveries get their number here and their token when they are written; nothing of it is approved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from notifier.model import Entry, Form, Route, to_ms
+from notifier.people.households import Decision
+from notifier.storage import journal, notifications
+from notifier.storage.database import Connection
+from notifier.storage.waves import SegmentRow, Segments, WaveRow
+from notifier.vault import Vault
+
+FLUSH = 10_000
+
+MAIL, POST = "mail", "post"
+_CHANNELS = {Route.EMAIL: (MAIL, "queued"), Route.POST: (POST, "to_print")}
+
+
+class Drafts:
+    """Collects rows; :meth:`flush` writes them in the plan's transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        vault: Vault,
+        wave: WaveRow,
+        segments: Segments,
+        *,
+        first_delivery: int,
+        tokens_taken: bool,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._vault = vault
+        self._wave = wave
+        self._segments = segments
+        self._next = first_delivery
+        self._tokens_taken = tokens_taken
+        self._now = now
+        self._now_ms = to_ms(now)
+        self._notifications: list[tuple[int, int, int, str, str, str, str, int | None]] = []
+        self._deliveries: list[tuple[int, tuple[str, ...], int, int, str, str, str]] = []
+        self._superseded: list[int] = []
+        self._entries: list[Entry] = []
+
+    @classmethod
+    async def begin(cls, connection: Connection, vault: Vault, wave: WaveRow, now: datetime) -> Drafts:
+        """For a wave from which what was not approved is cleared."""
+        return cls(
+            connection,
+            vault,
+            wave,
+            await Segments.load(connection, wave.id),
+            first_delivery=await notifications.next_delivery(connection),
+            # Tokens carry the wave's name: only its own older deliveries (withdrawn, refused) can bear the same.
+            tokens_taken=await notifications.has_deliveries(connection, wave.id),
+            now=now,
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to flush."""
+        return len(self._notifications) >= FLUSH
+
+    async def segment(self, key: SegmentRow) -> int:
+        """The segment's number."""
+        return self._segments.numbers.get(key) or await self._segments.intern(key)
+
+    def notify(self, person: int, segment: int, decision: Decision, delivery: int | None) -> None:
+        """What one person is owed."""
+        self._notifications.append(
+            (
+                self._wave.id,
+                person,
+                segment,
+                decision.route,
+                decision.reason,
+                decision.review,
+                decision.excluded,
+                delivery,
+            )
+        )
+
+    def deliver(
+        self, route: Route, form: Form, segment: int, to: tuple[int, str], told: Iterable[tuple[str, bytes]]
+    ) -> int:
+        """One notice to one mailbox or letter box, ``to`` (contact, provider), for the persons ``told``: (sender,
+        identity)."""
+        contact, provider = to
+        channel, state = _CHANNELS[route]
+        number = self._next
+        self._next += 1
+        names = sorted(f"{sender}:{identity.hex()}" for sender, identity in told)
+        parts = ("delivery", self._wave.name, channel, form, *names)
+        if channel == POST:
+            provider = "other"
+        self._deliveries.append((number, parts, segment, contact, channel, state, provider))
+        return number
+
+    def supersede(self, notification: int, sender: str, identity: bytes, reason: str) -> None:
+        """A notification that was approved without a delivery gives way to a new one."""
+        self._superseded.append(notification)
+        self.record_replanned(sender, identity, reason)
+
+    def record_replanned(self, sender: str, identity: bytes, reason: str) -> None:
+        """The journal entry of a notification that was approved and is planned anew."""
+        facts = {"wave": self._wave.name, "reason": reason}
+        subject = self._vault.pseudonym(sender, identity)
+        self._entries.append(Entry(self._now, "notification_replanned", subject, facts))
+
+    async def flush(self) -> None:
+        """Write what is collected."""
+        tokens = await self._tokens()
+        await notifications.insert_deliveries(
+            self._connection,
+            [
+                (number, token, self._wave.id, segment, contact, channel, state, provider, self._now_ms)
+                for token, (number, _, segment, contact, channel, state, provider) in zip(
+                    tokens, self._deliveries, strict=True
+                )
+            ],
+        )
+        await notifications.delete_approved(self._connection, self._superseded)
+        await notifications.insert_notifications(self._connection, self._notifications)
+        await journal.append(self._connection, self._entries)
+        for rows in (self._deliveries, self._superseded, self._notifications, self._entries):
+            rows.clear()
+
+    async def finish(self) -> None:
+        """Write the rest, and drop segments that nobody has any more."""
+        await self.flush()
+        await self._segments.drop_unused()
+
+    async def _tokens(self) -> list[bytes]:
+        """One token per collected delivery. The same persons told the same way once more in one wave (planned anew
+        after a withdrawal) get the next free number as a final part."""
+        token = self._vault.token
+        tokens = [token(*delivery[1]) for delivery in self._deliveries]
+        if self._tokens_taken:
+            taken = await notifications.taken_tokens(self._connection, tokens)
+            for index, (_, parts, *_rest) in enumerate(self._deliveries):
+                count = 1
+                while tokens[index] in taken:
+                    count += 1
+                    tokens[index] = token(*parts, f"#{count}")
+                    taken |= await notifications.taken_tokens(self._connection, [tokens[index]])
+        return tokens

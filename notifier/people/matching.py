@@ -1,0 +1,85 @@
+"""Persons find their contacts: the ladder of DESIGN 7, within one sender, set-based, slice by slice.
+
+The first rung that knows anybody decides: exactly one member = the match, several = ambiguous = review, never the next
+rung (a weaker key must not overrule a stronger doubt). Running again gives the same result. Decisions on reviews are
+applied each time; a person who was approved with a delivery keeps the contact that was approved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from notifier.people.candidates import Agreement, Ambiguous, Candidate, Match, choose
+from notifier.storage import contacts, persons, reviews
+from notifier.storage.contacts import Contested
+from notifier.storage.database import Connection
+
+SLICE = 50_000
+
+AMBIGUOUS = "ambiguous"
+
+
+def slices(last: int, size: int = SLICE) -> Iterator[tuple[int, int]]:
+    """``(after, upto)`` bounds that cover the ids 1 … ``last``: memory stays the same however many there are."""
+    for after in range(0, last, size):
+        yield after, min(after + size, last)
+
+
+async def match(connection: Connection) -> None:
+    """Match every person that may be matched, and open a review for every doubt."""
+    await contacts.prepare_ladder(connection)
+    for after, upto in slices(await persons.last_person(connection)):
+        await contacts.adopt_own_between(connection, after, upto)
+        await contacts.seek(connection, after, upto)
+        doubts: dict[int, list[bytes]] = {}
+        for rung in contacts.RUNGS:
+            doubts |= await _climb(connection, rung)
+        await contacts.write_matches(connection, after, upto)
+        await _apply_decisions(connection, after, upto)
+        await _write_reviews(connection, after, upto, doubts)
+
+
+async def _climb(connection: Connection, rung: str) -> dict[int, list[bytes]]:
+    contested = await contacts.climb(connection, rung)
+    chosen: list[tuple[int, bytes]] = []
+    doubts: dict[int, list[bytes]] = {}
+    for person, rows in groupby(contested, key=lambda row: row.person):
+        verdict = choose(_candidates(rows))
+        if isinstance(verdict, Match):
+            chosen.append((person, verdict.identity))
+        elif isinstance(verdict, Ambiguous):
+            doubts[person] = list(verdict.identities)
+    await contacts.settle_contested(connection, rung, chosen, doubts)
+    return doubts
+
+
+def _candidates(rows: Iterator[Contested]) -> Iterator[Candidate]:
+    return (Candidate(row.identity, Agreement(row.agreement)) for row in rows)
+
+
+async def _apply_decisions(connection: Connection, after: int, upto: int) -> None:
+    for review in await reviews.between(connection, after, upto):
+        if review.state == reviews.DECIDED and review.reason in (AMBIGUOUS, persons.MISSING_FORENAME):
+            kind, _, contact = review.decision.partition(":")
+            if kind != "own":
+                await contacts.apply_decision(connection, review.person, int(contact) if contact else None)
+
+
+async def _write_reviews(connection: Connection, after: int, upto: int, doubts: dict[int, list[bytes]]) -> None:
+    """Open what is doubtful now, and drop open doubts that a newer file has settled. While the identity itself is under
+    review, its candidates are shown there: one case, not two."""
+    unnamed = {
+        review.person
+        for review in await reviews.between(connection, after, upto)
+        if review.reason == persons.MISSING_FORENAME and review.state == reviews.OPEN
+    }
+    found = {person: await contacts.best_rows(connection, person, who) for person, who in doubts.items()}
+    matched = await contacts.matches_of_nameless(connection, after, upto)
+    for person in unnamed:
+        here = found.get(person) or ([matched[person]] if person in matched else [])
+        await reviews.open_case(connection, person, persons.MISSING_FORENAME, here)
+    ambiguous = {person: rows for person, rows in found.items() if person not in unnamed}
+    for person, rows in ambiguous.items():
+        await reviews.open_case(connection, person, AMBIGUOUS, rows)
+    await reviews.close_others(connection, after, upto, AMBIGUOUS, set(ambiguous))

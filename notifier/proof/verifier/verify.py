@@ -1,0 +1,893 @@
+#!/usr/bin/env python3
+"""Checks a notifier proof pack, offline. One file, Python 3.9 or newer, nothing but its standard library.
+
+    python3 verify.py PACK.zip [--fingerprint HEX] [--known-checkpoint FILE]
+
+It trusts nothing inside the pack but the key, and the key only as far as you do: compare the fingerprint that it prints
+with the one you were given when the campaign began. Exit 0: the pack holds. Exit 1: it does not, and each finding says
+why. Exit 2: the file cannot be opened. A copy of this program lies in every pack; it is also what `notifier proof
+verify` runs. The format is specified in docs/journal-format.md, and every rule below names what it comes from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote
+
+FORMAT = "notifier-proof/1"
+PERSON_FORMAT = "notifier-person-proof/1"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+README, CHECKPOINTS, ENTRIES, SUMMARY, PROGRAM = (
+    "LISEZMOI.txt",
+    "checkpoints.txt",
+    "entries.jsonl",
+    "summary.json",
+    "verify.py",
+)
+KEY, FINGERPRINT = "keys/signing.vkey", "keys/fingerprint.txt"
+REQUIRED = {README, CHECKPOINTS, ENTRIES, SUMMARY, PROGRAM, KEY, FINGERPRINT}
+BLOCK = 1 << 18
+SMALL = 1 << 28  # files other than the entries are held in memory: 256 MiB at most each
+FINDINGS = 20  # more than these say nothing new
+
+TERMS = (
+    "confirmed",
+    "presumed",
+    "handed_over",
+    "pending",
+    "in_doubt",
+    "post",
+    "unmatched",
+    "unreachable",
+    "excluded",
+)
+
+
+class Altered(Exception):
+    """The pack is not what was signed; the text is the finding."""
+
+
+@dataclass
+class Verdict:
+    """What the check found. ``ok`` is the verdict; ``findings`` say what is wrong, ``remarks`` what to know besides."""
+
+    findings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    waves: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for a program."""
+        return {
+            "ok": self.ok,
+            "findings": self.findings,
+            "remarks": self.remarks,
+            "fingerprint": self.fingerprint,
+            "counts": self.counts,
+            "waves": self.waves,
+        }
+
+    def lines(self) -> list[str]:
+        """The verdict for a person."""
+        if not self.ok:
+            return ["REFUSED: this is not what was signed.", *(f"  - {finding}" for finding in self.findings)]
+        lines = ["HOLDS. " + ", ".join(f"{count} {what}" for what, count in self.counts.items()) + "."]
+        for wave, terms in self.waves.items():
+            told = ", ".join(f"{term} {terms[term]}" for term in TERMS if terms.get(term))
+            lines.append(f"  wave {wave}: owed {terms.get('owed', 0)} = {told or 'nothing yet'}")
+        return lines + [f"  - {remark}" for remark in self.remarks]
+
+
+# -- Ed25519, RFC 8032 5.1 -----------------------------------------------------------------------------------------
+
+_P = 2**255 - 19
+_L = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+Point = tuple[int, int, int, int]  # extended homogeneous coordinates X, Y, Z, T
+
+
+def _plus(one: Point, two: Point) -> Point:
+    a = (one[1] - one[0]) * (two[1] - two[0]) % _P
+    b = (one[1] + one[0]) * (two[1] + two[0]) % _P
+    c = 2 * one[3] * two[3] * _D % _P
+    d = 2 * one[2] * two[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % _P, g * h % _P, f * g % _P, e * h % _P)
+
+
+def _point(encoded: bytes) -> Point | None:
+    """Decoding, 5.1.3. None: no point of the curve, or not its one canonical form."""
+    number = int.from_bytes(encoded, "little")
+    y, odd = number & ((1 << 255) - 1), number >> 255
+    if len(encoded) != 32 or y >= _P:
+        return None
+    u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
+    x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
+    if (v * x * x - u) % _P:
+        x = x * pow(2, (_P - 1) // 4, _P) % _P
+    if (v * x * x - u) % _P or (not x and odd):
+        return None
+    if x & 1 != odd:
+        x = _P - x
+    return (x, y, 1, x * y % _P)
+
+
+def _multiples(point: Point) -> list[list[Point]]:
+    """j · 16^i · point for 64 digits i and 16 values j: a multiplication is then 63 additions."""
+    table = []
+    for _ in range(64):
+        row: list[Point] = [(0, 1, 1, 0)]
+        for _ in range(15):
+            row.append(_plus(row[-1], point))
+        table.append(row)
+        point = _plus(row[-1], point)
+    return table
+
+
+_BASE = (
+    15112221349535400772501151409588531511454012693041857206046113283949847762202,
+    46316835694926478169428394003475163141307993866256225615783033603165251855960,
+)
+_tables: dict[bytes, list[list[Point]]] = {}
+
+
+def ed25519(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether ``signature`` is ``public_key``'s over ``message``: 5.1.7, in the form [S]B - [k]A = R."""
+    point = _point(public_key)
+    scalar = int.from_bytes(signature[32:], "little")
+    if point is None or len(signature) != 64 or scalar >= _L:
+        return False
+    if b"" not in _tables:
+        _tables[b""] = _multiples((*_BASE, 1, _BASE[0] * _BASE[1] % _P))
+    if public_key not in _tables:
+        x, y, z, t = point
+        _tables[public_key] = _multiples((-x % _P, y, z, -t % _P))
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _L
+    total: Point = (0, 1, 1, 0)
+    for number, table in ((scalar, _tables[b""]), (challenge, _tables[public_key])):
+        for row in table:
+            total = _plus(total, row[number & 15])
+            number >>= 4  # noqa: PLW2901  (the next digit)
+    inverse = pow(total[2], _P - 2, _P)
+    x, y = total[0] * inverse % _P, total[1] * inverse % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
+
+
+Ed25519 = Callable[[bytes, bytes, bytes], bool]
+
+
+# -- signed notes (C2SP signed-note, tlog-checkpoint) --------------------------------------------------------------
+
+
+class Signer(NamedTuple):
+    """Who signed: a key and its name. ``verify`` checks one signature."""
+
+    name: str
+    public_key: bytes
+    verify: Ed25519
+
+    @property
+    def key_id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n\x01" + self.public_key).digest()[:4]
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.public_key).hexdigest()
+
+    def line(self) -> str:
+        """The verifier key, as keys/signing.vkey holds it."""
+        key = base64.b64encode(b"\x01" + self.public_key).decode()
+        return f"{self.name}+{self.key_id.hex()}+{key}"
+
+
+def read_signer(line: str, verify: Ed25519) -> Signer:
+    """The signer of a verifier key ``name+key id+base64(0x01 ‖ public key)``."""
+    name, _, encoded = line.split("+", 2)
+    key = base64.b64decode(encoded, validate=True)
+    signer = Signer(name, key[1:], verify)
+    if len(key) != 33 or signer.line() != line or not re.fullmatch(r"notifier/[^\s+]+", name):
+        raise Altered("the public key is malformed")
+    return signer
+
+
+def open_note(note: str, signer: Signer) -> str:
+    """The text of a signed note. Lines of other signers (witnesses) are passed over; ours must be there and good."""
+    text, found, signatures = note.rpartition("\n\n— ")
+    if not found or not signatures.endswith("\n"):
+        raise Altered("a signed note is malformed")
+    for line in signatures[:-1].split("\n"):
+        name, _, encoded = (line[2:] if line.startswith("— ") else line).partition(" ")
+        blob = base64.b64decode(encoded, validate=True)
+        if name == signer.name and blob[:4] == signer.key_id and len(blob) == 68:
+            if base64.b64encode(blob).decode() != encoded:  # base64 has unused bits: they are zero
+                raise Altered("a signature is not in its canonical form")
+            if not signer.verify(signer.public_key, (text + "\n").encode(), blob[4:]):
+                raise Altered("a signature is wrong")
+            return text + "\n"
+    raise Altered(f"a note is not signed by {signer.name} with the key {signer.fingerprint}")
+
+
+class Checkpoint(NamedTuple):
+    """The root over the first ``size`` entries, as signed."""
+
+    size: int
+    root: bytes
+
+
+def read_checkpoint(note: str, signer: Signer) -> Checkpoint:
+    """A checkpoint whose signature was found good."""
+    lines = open_note(note, signer).split("\n")
+    if len(lines) < 4 or lines[0] != signer.name or not re.fullmatch(r"[1-9][0-9]{0,18}", lines[1]):
+        raise Altered("a note is no checkpoint of this journal")
+    root = base64.b64decode(lines[2], validate=True)
+    if len(root) != 32 or base64.b64encode(root).decode() != lines[2]:
+        raise Altered("a checkpoint's root is malformed")
+    return Checkpoint(int(lines[1]), root)
+
+
+# -- the Merkle tree, RFC 9162 2.1 ---------------------------------------------------------------------------------
+
+
+def leaf_hash(salt: bytes, entry: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + salt + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def fold(peaks: list[bytes]) -> bytes:
+    """The root, from the roots of the perfect subtrees, largest first."""
+    root = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        root = node_hash(peak, root)
+    return root
+
+
+def included(leaf: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
+    """RFC 9162 2.1.3.2."""
+    if not 0 <= index < size:
+        return False
+    node, last, computed = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            computed = node_hash(sibling, computed)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            computed = node_hash(computed, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and computed == root
+
+
+# -- the archive: every byte of it follows from the manifest -------------------------------------------------------
+
+_BIG32, _BIG16 = 0xFFFFFFFF, 0xFFFF
+_MIDNIGHT_1980 = 0x0021  # the date field's first day; the time field is 0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~%-]*(/[A-Za-z0-9._~%-]+)*")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the archive and where it lies. ``method``: 0 stored, 8 deflated."""
+
+    name: str
+    method: int
+    crc32: int
+    packed_size: int
+    size: int
+    offset: int
+
+    @property
+    def data_offset(self) -> int:
+        return self.offset + len(local_header(self))
+
+
+def method_of(name: str) -> int:
+    """Manifest and signature are stored, so that each has one form only; all else is deflated."""
+    return 0 if name in (MANIFEST, SIGNATURE) else 8
+
+
+def local_header(member: Member) -> bytes:
+    """APPNOTE 4.3.7, with a zip64 field (4.5.3) only where a size needs it."""
+    name = member.name.encode("ascii")
+    big = max(member.size, member.packed_size) >= _BIG32
+    extra = struct.pack("<HHQQ", 1, 16, member.size, member.packed_size) if big else b""
+    sizes = (_BIG32, _BIG32) if big else (member.packed_size, member.size)
+    version = 45 if big else 20
+    head = (b"PK\3\4", version, 0, member.method, 0, _MIDNIGHT_1980, member.crc32, *sizes, len(name), len(extra))
+    return struct.pack("<4s5H3L2H", *head) + name + extra
+
+
+def central_directory(members: list[Member], start: int) -> bytes:
+    """APPNOTE 4.3.12 to 4.3.16: everything after the last file's data. ``start`` is its offset."""
+    records = []
+    for member in members:
+        name = member.name.encode("ascii")
+        big = max(member.size, member.packed_size) >= _BIG32
+        fields = ([member.size, member.packed_size] if big else []) + (
+            [member.offset] if member.offset >= _BIG32 else []
+        )
+        extra = struct.pack(f"<HH{len(fields)}Q", 1, 8 * len(fields), *fields) if fields else b""
+        sizes = (_BIG32, _BIG32) if big else (member.packed_size, member.size)
+        version = 45 if fields else 20
+        head = (b"PK\1\2", 3 << 8 | version, 45 if big else 20, 0, member.method, 0, _MIDNIGHT_1980, member.crc32)
+        tail = (*sizes, len(name), len(extra), 0, 0, 0, 0o100644 << 16, min(member.offset, _BIG32))
+        records.append(struct.pack("<4s6H3L5H2L", *head, *tail) + name + extra)
+    directory = b"".join(records)
+    count, size = len(members), len(directory)
+    if count >= _BIG16 or size >= _BIG32 or start >= _BIG32:
+        end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 3 << 8 | 45, 45, 0, 0, count, count, size, start)
+        directory += end + struct.pack("<4sLQL", b"PK\6\7", 0, start + size, 1)
+    count16, size32, start32 = min(count, _BIG16), min(size, _BIG32), min(start, _BIG32)
+    return directory + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count16, count16, size32, start32, 0)
+
+
+def layout(file: BinaryIO) -> list[Member]:
+    """The members of the archive, after every byte outside their data was found to be the one that it must be."""
+    members: list[Member] = []
+    position = 0
+    while True:
+        file.seek(position)
+        head = file.read(30)
+        if head[:4] != b"PK\3\4" or len(head) < 30:
+            break
+        _, _, _, method, _, _, crc, packed, size, name_length, extra_length = struct.unpack("<4s5H3L2H", head)
+        name, extra = file.read(name_length), file.read(extra_length)
+        if len(extra) == 20:
+            _, _, size, packed = struct.unpack("<HHQQ", extra)
+        member = Member(name.decode("ascii"), method, crc, packed, size, position)
+        if local_header(member) != head + name + extra or method != method_of(member.name):
+            raise Altered("the archive's own description of a file was altered")
+        position = member.data_offset + packed
+        members.append(member)
+    file.seek(position)
+    expected = central_directory(members, position)
+    if file.read(len(expected) + 1) != expected:
+        raise Altered("the archive is cut short, was added to, or its directory was altered")
+    names = [member.name for member in members]
+    if names != [*sorted(set(names) - {MANIFEST, SIGNATURE}), MANIFEST, SIGNATURE]:
+        raise Altered("the archive's files are not the ones, or not in the order, of a proof pack")
+    for path in names:
+        if not _NAME.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise Altered("the archive holds a file whose name could lie outside a folder")
+    return members
+
+
+class Pack:
+    """An open archive. Files are read against the manifest."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.members = {member.name: member for member in layout(file)}
+        manifest = self._stored(MANIFEST)
+        self.manifest: dict[str, Any] = json.loads(manifest)
+        self.manifest_sha256 = hashlib.sha256(manifest).hexdigest()
+        self.signature = self._stored(SIGNATURE).decode()
+        if self.manifest.get("format") != FORMAT:
+            raise Altered(f"the pack is not of the format {FORMAT}")
+        self.listed: dict[str, dict[str, Any]] = {item["name"]: item for item in self.manifest["files"]}
+        if list(self.listed) != list(self.members)[:-2] or len(self.listed) != len(self.manifest["files"]):
+            raise Altered("the archive holds other files than its manifest lists")
+        if missing := sorted(REQUIRED - set(self.listed)):
+            raise Altered(f"the pack lacks {', '.join(missing)}")
+
+    def _stored(self, name: str) -> bytes:
+        member = self.members[name]
+        if member.size != member.packed_size or member.size > SMALL:
+            raise Altered(f"{name} was altered")
+        self._file.seek(member.data_offset)
+        content = self._file.read(member.size)
+        if zlib.crc32(content) != member.crc32:
+            raise Altered(f"{name} was altered")
+        return content
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The content of ``name`` in blocks. Raises Altered at the end unless all of it is as the manifest says."""
+        member, listed = self.members[name], self.listed[name]
+        packed_hash, plain_hash, crc, size = hashlib.sha256(), hashlib.sha256(), 0, 0
+        inflater = zlib.decompressobj(-15)
+        for plain in self._inflated(member, inflater, packed_hash):
+            size += len(plain)
+            if size > member.size:
+                raise Altered(f"{name} is longer than the manifest says")
+            plain_hash.update(plain)
+            crc = zlib.crc32(plain, crc)
+            yield plain
+        found = {
+            "name": name,
+            "size": size,
+            "sha256": plain_hash.hexdigest(),
+            "packed_size": member.packed_size,
+            "packed_sha256": packed_hash.hexdigest(),
+            "crc32": crc,
+        }
+        whole = inflater.eof and not inflater.unused_data
+        if found != listed or crc != member.crc32 or size != member.size or not whole:
+            raise Altered(f"{name} was altered")
+
+    def _inflated(self, member: Member, inflater: Any, packed_hash: Any) -> Iterator[bytes]:
+        position, left = member.data_offset, member.packed_size
+        while left:
+            self._file.seek(position)  # another file may have been read between two blocks
+            packed = self._file.read(min(BLOCK, left))
+            if not packed:
+                raise Altered(f"{member.name} is cut short")
+            position += len(packed)
+            left -= len(packed)
+            packed_hash.update(packed)
+            while packed and not inflater.eof:
+                yield inflater.decompress(packed, 4 * BLOCK)
+                packed = inflater.unconsumed_tail
+        yield inflater.flush()
+
+    def read(self, name: str) -> bytes:
+        """A small file whole."""
+        if self.members[name].size > SMALL:
+            raise Altered(f"{name} is larger than such a file can be")
+        return b"".join(self.blocks(name))
+
+
+def template_name(wave: str, batch: Any, path: str) -> str:
+    """Where the pack keeps a frozen file of a batch."""
+    return f"templates/{quote(wave, safe='')}/{batch}/{quote(path, safe='/')}"
+
+
+# -- the account, from the entries (docs/journal-format.md, "Accounting") ------------------------------------------
+
+# A delivery's entry moves it to the state of that name; those not named here leave its state alone.
+MOVES = {
+    "delivery_accepted": "accepted",
+    "delivery_deferred": "deferred",
+    "delivery_in_doubt": "in_doubt",
+    "delivery_refused": "refused",
+    "delivery_expired": "expired",
+    "delivery_bounced": "bounced",
+    "delivery_delivered": "delivered",
+    "delivery_withdrawn": "withdrawn",
+    "delivery_printed": "printed",
+    "delivery_posted": "posted",
+    "delivery_returned": "returned",
+}
+TERM_OF = {
+    "queued": "pending",
+    "deferred": "pending",
+    "withdrawn": "pending",
+    "in_doubt": "in_doubt",
+    "accepted": "handed_over",
+    "observed": "presumed",
+    "delivered": "confirmed",
+    "to_print": "post",
+    "printed": "post",
+    "posted": "post",
+    "refused": "unreachable",
+    "expired": "unreachable",
+    "bounced": "unreachable",
+    "returned": "unreachable",
+}
+
+
+# Why a notification without any route has none; any other reason: no mailbox and no address.
+TERM_OF_REASON = {"unmatched": "unmatched", "decided": "excluded"}
+OPEN = ("queued", "deferred", "in_doubt")
+
+
+class Ledger:
+    """What the entries say of every notification, by wave and person. Memory grows with persons, not with entries."""
+
+    def __init__(self, observed_until: str) -> None:
+        """``observed_until``: acceptances and postings up to this instant are observed to the end ("" = none is)."""
+        self.observed_until = observed_until
+        self.waves: dict[str, dict[str, str]] = {}  # wave → person → a term, or a delivery's token
+        self.states: dict[str, str] = {}  # delivery → its state, or ">" and the token of the letter that replaced it
+        self.imports: list[dict[str, Any]] = []
+        self.batches: list[dict[str, Any]] = []
+        self.frozen: dict[tuple[str, Any], int] = {}
+        self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
+            "import_completed": self._imported,
+            "import_undone": self._undone,
+            "batch_approved": self._approved,
+            "notification_frozen": self._frozen,
+            "notification_replanned": self._replanned,
+        }
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """One entry, in order."""
+        kind: str = entry["kind"]
+        if kind in MOVES:
+            self._moved(MOVES[kind], entry["subject"], entry["facts"], entry["at"])
+        elif kind in self.steps:
+            self.steps[kind](entry["subject"], entry["facts"], entry["at"])
+
+    def _moved(self, state: str, token: str, facts: dict[str, Any], at: str) -> None:
+        if facts.get("late") and (state != "accepted" or self.states.get(token, "queued") not in OPEN):
+            return  # a late outcome is written down; it settles what is still open, and only by "accepted" (DESIGN 9)
+        if state in ("accepted", "posted") and at <= self.observed_until:
+            state = "observed"
+        letter = facts.get("letter")
+        self.states[token] = f">{letter}" if letter else state
+        if letter:
+            self.states.setdefault(letter, "to_print")
+
+    def _frozen(self, person: str, facts: dict[str, Any], _at: str) -> None:
+        wave, token = facts["wave"], facts["delivery"]
+        if facts["excluded"]:
+            value = "excluded"
+        elif facts["route"] == "held":
+            value = "pending"
+        elif token:
+            value = sys.intern(token)
+            self.states.setdefault(value, "to_print" if facts["route"] == "post" else "queued")
+        elif facts["route"] == "none":
+            value = TERM_OF_REASON.get(facts["reason"], "unreachable")
+        else:
+            value = "pending"
+        self.waves.setdefault(wave, {})[person] = value
+        batch = (wave, facts["batch"])
+        self.frozen[batch] = self.frozen.get(batch, 0) + 1
+
+    def _replanned(self, person: str, facts: dict[str, Any], _at: str) -> None:
+        self.waves.setdefault(facts["wave"], {}).pop(person, None)
+
+    def _approved(self, _subject: str, facts: dict[str, Any], at: str) -> None:
+        self.batches.append({**facts, "at": at})
+
+    def _imported(self, sha256: str, facts: dict[str, Any], at: str) -> None:
+        self.imports.append({**facts, "sha256": sha256, "at": at})
+
+    def _undone(self, sha256: str, _facts: dict[str, Any], _at: str) -> None:
+        self.imports = [item for item in self.imports if item["sha256"] != sha256]
+
+    def term(self, value: str) -> str:
+        """The term of I1 under which a notification counts."""
+        if value in TERMS:
+            return value
+        state = self.states[value]
+        for _ in range(8):
+            if not state.startswith(">"):
+                break
+            state = self.states[state[1:]]
+        return TERM_OF[state]
+
+    def table(self) -> dict[str, dict[str, int]]:
+        """Wave → term → how many frozen notifications."""
+        counted = {}
+        for wave, persons in self.waves.items():
+            terms = dict.fromkeys(TERMS, 0)
+            for value in persons.values():
+                terms[self.term(value)] += 1
+            counted[wave] = terms
+        return counted
+
+
+# -- the entries ---------------------------------------------------------------------------------------------------
+
+_ENTRY_KEYS = {"at", "facts", "kind", "subject"}
+_HEAD, _MIDDLE, _END = '{"entry":', ',"index":%d,"salt":"', '"}'
+_SALT = 64  # hex digits
+_KEYS = 3 + len(_ENTRY_KEYS)  # of a line and its entry, without the facts
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON, RFC 8785 (the subset without floats)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def read_entries(blocks: Iterator[bytes], wanted: set[int], ledger: Ledger) -> tuple[int, dict[int, bytes]]:
+    """How many entries there are, and the roots at the ``wanted`` sizes; each entry goes into ``ledger``."""
+    size = 0
+    peaks: list[bytes] = []
+    roots: dict[int, bytes] = {}
+    sha256, read, rest = hashlib.sha256, json.JSONDecoder().raw_decode, b""
+    for block in blocks:
+        rest += block
+        end = rest.rfind(b"\n")
+        if end < 0:
+            continue
+        whole, rest = rest[:end], rest[end + 1 :]
+        for line, text in zip(whole.split(b"\n"), whole.decode().split("\n")):  # noqa: B905  (strict= is Python 3.10)
+            middle = _MIDDLE % size
+            tail = len(middle) + _SALT + len(_END)
+            stop = len(text) - tail
+            entry, stopped = read(text, len(_HEAD))
+            salt = bytes.fromhex(text[stop + len(middle) : -len(_END)])
+            if (
+                not text.startswith(_HEAD)
+                or not text.startswith(middle, stop)
+                or not text.endswith(_END)
+                or stopped != stop
+                or len(salt) != _SALT // 2
+                or entry.keys() != _ENTRY_KEYS
+                or not _one_reading(text, entry)
+            ):
+                raise Altered(f"line {size + 1} of {ENTRIES} is not as the format says")
+            peaks.append(sha256(b"\x00" + salt + line[len(_HEAD) : len(line) - tail]).digest())
+            size += 1
+            number = size
+            while not number & 1:
+                right = peaks.pop()
+                peaks[-1] = sha256(b"\x01" + peaks[-1] + right).digest()
+                number >>= 1
+            if size in wanted:
+                roots[size] = fold(peaks)
+            ledger.add(entry)
+    if rest:
+        raise Altered(f"{ENTRIES} does not end with a whole line")
+    return size, roots
+
+
+def _one_reading(text: str, entry: dict[str, Any]) -> bool:
+    """Whether no key stands twice, of which one reader would take the first and another the last. A key token ends with
+    a quote and a colon, with nothing between them in canonical JSON: as many of these as keys were read, and none is
+    doubled. Where a text or a nested object makes that count uncertain, the whole line is spelled anew and compared."""
+    if text.count('":') == _KEYS + len(entry["facts"]) and '" ' not in text and "\t" not in text and "\r" not in text:
+        return True
+    return text[len(_HEAD) :].startswith(canonical(entry) + ",")
+
+
+# -- the summary against the entries -------------------------------------------------------------------------------
+
+IMPORT_KEYS = ("sha256", "profile", "incident", "as_of", "rows", "records", "rejections", "persons_new", "at")
+
+
+def observed_until(summary: dict[str, Any]) -> str:
+    """Up to when acceptances are observed to the end: the observation period before the earlier of the export and the
+    last reading of returned mail. "" while returned mail was never read."""
+    observation = summary["observation"]
+    if not observation["returns_read"]:
+        return ""
+    until = min(summary["as_of"], observation["returns_read"])
+    at = datetime.strptime(until[:-1] + "+0000", "%Y-%m-%dT%H:%M:%S.%f%z") - timedelta(days=observation["days"])
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def imports_of(ledger: Ledger, kind: str) -> list[dict[str, Any]]:
+    """The completed imports of a kind as the summary lists them."""
+    return [{key: item[key] for key in IMPORT_KEYS} for item in ledger.imports if item["kind"] == kind]
+
+
+def compare_summary(summary: dict[str, Any], ledger: Ledger) -> Iterator[str]:
+    """Each way in which the summary says something else than the entries, or than itself."""
+    if summary["sources"] != imports_of(ledger, "export") or summary["directories"] != imports_of(ledger, "directory"):
+        yield "the summary lists other files taken in than the entries do"
+    if summary["batches"] != ledger.batches:
+        yield "the summary lists other approvals than the entries do"
+    for batch in ledger.batches:
+        if ledger.frozen.get((batch["wave"], batch["batch"]), 0) != batch["notifications"]:
+            yield f"batch {batch['batch']} of wave {batch['wave']} froze another number of notifications than approved"
+    bridge = summary["bridge"]
+    totals = {key: sum(item[key] for item in summary["sources"]) for key in ("rows", "records", "rejections")}
+    if any(bridge[key] != totals[key] for key in totals):
+        yield "the bridge from rows to persons does not start from the files taken in"
+    balances = (
+        bridge["rows"] == bridge["records"] + bridge["rejections"]
+        and bridge["records"] + bridge["persons_without_record"] == bridge["persons"] + bridge["same_person_again"]
+        and bridge["records_without_person"] == 0
+    )
+    counted = ledger.table()
+    waves = {wave["wave"]: wave for wave in summary["waves"]}
+    if len(waves) != len(summary["waves"]) or set(counted) - set(waves):
+        yield "the summary does not list the waves that the entries know"
+    for name, wave in waves.items():
+        empty = dict.fromkeys(TERMS, 0)
+        if wave["frozen"] != counted.get(name, empty):
+            yield f"wave {name}: the entries add up to another table than the summary's"
+        if set(wave["notifications"]) != set(TERMS) or any(
+            wave["notifications"][term] != wave["frozen"][term] + wave["not_frozen"][term] for term in TERMS
+        ):
+            yield f"wave {name}: frozen and not frozen do not add up to the summary's table"
+        balances = balances and wave["owed"] == sum(wave["notifications"].values())
+        if wave["kind"] == "initial" and wave["owed"] != bridge["persons"]:
+            yield f"wave {name}: the persons owed a notice are not the persons of the bridge"
+    if summary["balances"] and not balances:
+        yield "the summary says that the account balances, and it does not"
+
+
+# -- the whole pack ------------------------------------------------------------------------------------------------
+
+
+def manifest_text(name: str, sha256: str) -> str:
+    """What the signature of the pack covers. Its first line keeps it from being taken for a checkpoint."""
+    return f"{FORMAT}\n{name}\n{sha256}\n"
+
+
+def split_notes(text: str) -> list[str]:
+    """The notes of checkpoints.txt; an empty line stands between two."""
+    first, *others = text.split("\n\nnotifier/")
+    notes = [first, *("notifier/" + other for other in others)]
+    return [note + "\n" for note in notes[:-1]] + notes[-1:]
+
+
+def same_fingerprint(given: str, found: str) -> bool:
+    """Fingerprints compared without case, blanks and colons."""
+    return re.sub(r"[\s:]", "", given).lower() == found
+
+
+def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known: str | None, verify: Ed25519) -> None:
+    """All checks of a pack, into ``verdict``. Raises Altered where going on would be pointless."""
+    pack = Pack(file)
+    signer = _check_signature(pack, verdict, fingerprint, verify)
+    summary: dict[str, Any] = json.loads(pack.read(SUMMARY))
+    checkpoints = [read_checkpoint(note, signer) for note in split_notes(pack.read(CHECKPOINTS).decode())]
+    earlier = [read_checkpoint(known, signer)] if known is not None else []
+    ledger = Ledger(observed_until(summary))
+    wanted = {checkpoint.size for checkpoint in checkpoints + earlier}
+    size, roots = read_entries(pack.blocks(ENTRIES), wanted, ledger)
+    _check_checkpoints(summary, checkpoints, size, roots, verdict)
+    for held in earlier:
+        if roots.get(held.size) != held.root:
+            verdict.findings.append(
+                f"the journal was rewritten: its first {held.size} entries are not those of the checkpoint you hold"
+            )
+        verdict.remarks.append(f"compared with the checkpoint over {held.size} entries that you hold")
+    _check_templates(pack, ledger, verdict)
+    for name in (README, PROGRAM):
+        for _ in pack.blocks(name):
+            pass
+    verdict.findings.extend(compare_summary(summary, ledger))
+    _report(verdict, summary, ledger, len(checkpoints), size)
+
+
+def _check_signature(pack: Pack, verdict: Verdict, fingerprint: str | None, verify: Ed25519) -> Signer:
+    """Who signed the manifest, on which everything else in the archive hangs."""
+    signer = read_signer(pack.read(KEY).decode().rstrip("\n"), verify)
+    verdict.fingerprint = signer.fingerprint
+    signed = open_note(pack.signature, signer)
+    if signed != manifest_text(signer.name, pack.manifest_sha256):
+        raise Altered("the signature of the pack belongs to another manifest")
+    if pack.signature.count("\n") != signed.count("\n") + 2:
+        raise Altered("the signature of the pack was added to")
+    if pack.read(FINGERPRINT).decode() != signer.fingerprint + "\n" or pack.read(KEY).decode() != signer.line() + "\n":
+        verdict.findings.append("the files in keys/ do not describe the key that signed")
+    _compare_fingerprint(signer, fingerprint, verdict)
+    return signer
+
+
+def _compare_fingerprint(signer: Signer, fingerprint: str | None, verdict: Verdict) -> None:
+    if fingerprint is None:
+        verdict.remarks.append(f"internally consistent, signed by {signer.fingerprint}: compare it with yours")
+    elif not same_fingerprint(fingerprint, signer.fingerprint):
+        verdict.findings.append(f"signed by {signer.fingerprint}, not by the key that you named")
+
+
+def _check_checkpoints(
+    summary: dict[str, Any], checkpoints: list[Checkpoint], size: int, roots: dict[int, bytes], verdict: Verdict
+) -> None:
+    sizes = [checkpoint.size for checkpoint in checkpoints]
+    if sizes != sorted(set(sizes)):
+        verdict.findings.append("the checkpoints are not in order")
+    for checkpoint in checkpoints:
+        if roots.get(checkpoint.size) != checkpoint.root:
+            verdict.findings.append(f"the entries do not give the root signed over the first {checkpoint.size}")
+    last = checkpoints[-1]
+    if last.size != size:
+        verdict.findings.append(f"the last checkpoint covers {last.size} of {size} entries")
+    if summary["checkpoint"] != {"size": last.size, "root": last.root.hex()} or summary["format"] != FORMAT:
+        verdict.findings.append("the summary names another checkpoint than the last")
+
+
+def approved_files(ledger: Ledger) -> dict[str, str]:
+    """The SHA-256 of each file that an approval names, by its name in the pack."""
+    return {
+        template_name(batch["wave"], batch["batch"], path): sha256
+        for batch in ledger.batches
+        for path, sha256 in batch["files"].items()
+    }
+
+
+def _check_templates(pack: Pack, ledger: Ledger, verdict: Verdict) -> None:
+    expected = approved_files(ledger)
+    present = {name for name in pack.listed if name.startswith("templates/")}
+    if present != set(expected) or set(pack.listed) - present != REQUIRED:
+        verdict.findings.append("the pack holds other files than the approvals name")
+    for name in sorted(present):
+        if hashlib.sha256(pack.read(name)).hexdigest() != expected.get(name):
+            verdict.findings.append(f"{name} is not the file that was approved")
+
+
+def _report(verdict: Verdict, summary: dict[str, Any], ledger: Ledger, checkpoints: int, size: int) -> None:
+    verdict.counts = {
+        "entries": size,
+        "checkpoints": checkpoints,
+        "rows": summary["bridge"]["rows"],
+        "persons": summary["bridge"]["persons"],
+        "batches": len(ledger.batches),
+    }
+    for wave in summary["waves"]:
+        verdict.waves[wave["wave"]] = {"owed": wave["owed"], **wave["notifications"]}
+        if left := sum(wave["not_frozen"].values()):
+            verdict.remarks.append(f"wave {wave['wave']}: {left} not approved, so that no entry speaks of them")
+    if not summary["balances"]:
+        verdict.remarks.append("the account does not balance, and the summary says so")
+
+
+# -- one person's proof --------------------------------------------------------------------------------------------
+
+
+def check_person(content: bytes, verdict: Verdict, fingerprint: str | None, known: str | None, verify: Ed25519) -> None:
+    """All checks of a person's proof: each entry stands in the signed journal. It says nothing of anybody else."""
+    proof: dict[str, Any] = json.loads(content)
+    if content != (canonical(proof) + "\n").encode() or proof["format"] != PERSON_FORMAT:
+        raise Altered("the proof is not in its canonical form")
+    signer = read_signer(proof["key"], verify)
+    verdict.fingerprint = signer.fingerprint
+    checkpoint = read_checkpoint(proof["checkpoint"], signer)
+    _compare_fingerprint(signer, fingerprint, verdict)
+    if known is not None and read_checkpoint(known, signer) != checkpoint:
+        verdict.findings.append("the proof rests on another checkpoint than the one you hold: ask for the whole pack")
+    if signer.name != f"notifier/{proof['campaign']}" or not proof["entries"]:
+        verdict.findings.append("the proof holds no entry, or names another campaign than its key")
+    signed = {key: value for key, value in proof.items() if key != "signature"}
+    digest = hashlib.sha256(canonical(signed).encode()).hexdigest()
+    if open_note(proof["signature"], signer) != f"{PERSON_FORMAT}\n{signer.name}\n{digest}\n":
+        verdict.findings.append("the signature of the proof belongs to another proof")
+    for item in proof["entries"]:
+        leaf = leaf_hash(bytes.fromhex(item["salt"]), canonical(item["entry"]).encode())
+        path = [bytes.fromhex(node) for node in item["path"]]
+        if not included(leaf, item["index"], checkpoint.size, path, checkpoint.root):
+            verdict.findings.append(f"entry {item['index']} does not stand in the signed journal")
+    verdict.counts = {"entries": len(proof["entries"]), "in the journal": checkpoint.size}
+    verdict.remarks.append(f"about the notice with the reference {proof['reference']}")
+
+
+# -- the door ------------------------------------------------------------------------------------------------------
+
+
+def check(path: Path, fingerprint: str | None = None, known: str | None = None, verify: Ed25519 = ed25519) -> Verdict:
+    """The verdict on a pack or a person's proof. Raises OSError alone: the file cannot be opened."""
+    verdict = Verdict()
+    with path.open("rb") as file:
+        try:
+            if file.read(1) == b"{":
+                file.seek(0)
+                check_person(file.read(SMALL), verdict, fingerprint, known, verify)
+            else:
+                check_pack(file, verdict, fingerprint, known, verify)
+        except Altered as finding:
+            verdict.findings.append(str(finding))
+        except Exception as error:
+            # A hostile or damaged file may make any step fail in any way: that too is a verdict, not a crash.
+            verdict.findings.append(f"the file is damaged or no proof pack ({type(error).__name__})")
+    del verdict.findings[FINDINGS:]
+    return verdict
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Checks a notifier proof pack, offline.")
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--fingerprint", help="SHA-256 of the public key, as you were given it at the start")
+    parser.add_argument("--known-checkpoint", type=Path, help="a checkpoint (signed note) that you were given earlier")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    asked = parser.parse_args()
+    try:
+        known = asked.known_checkpoint.read_text("utf-8") if asked.known_checkpoint else None
+        verdict = check(asked.pack, asked.fingerprint, known)
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"cannot read: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(verdict.as_json(), ensure_ascii=False) if asked.json else "\n".join(verdict.lines()))
+    return 0 if verdict.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

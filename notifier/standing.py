@@ -1,0 +1,146 @@
+"""Where the campaign stands: the account of I1, what needs a decision, what to do next.
+
+Decides nothing itself: it reads the account (storage/accounting.py) and says which command follows from it.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from notifier.campaign import Settings
+from notifier.model import Term, to_ms
+from notifier.storage.accounting import Account, WaveAccount, account, listing
+from notifier.storage.campaigns import Paused, paused
+from notifier.storage.database import Database
+from notifier.vault import Vault
+
+# What each term says, for an operations team (DESIGN 5, I1).
+MEANINGS: Mapping[Term, str] = {
+    Term.CONFIRMED: "the recipient's own server said so",
+    Term.PRESUMED: "accepted, and observed to the end without failure",
+    Term.HANDED_OVER: "accepted by the relay, returns still awaited",
+    Term.PENDING: "queued, sending, deferred, or under review",
+    Term.IN_DOUBT: "perhaps accepted: no answer was recorded",
+    Term.POST: "a letter is to be printed, printed, or posted",
+    Term.UNMATCHED: "no contact is known",
+    Term.UNREACHABLE: "a contact, but no working mailbox or address",
+    Term.EXCLUDED: "taken out, with reason and author",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A campaign at one moment."""
+
+    name: str
+    account: Account
+    paused: Paused | None
+
+    @property
+    def balances(self) -> bool:
+        return self.account.balances
+
+    def as_json(self) -> dict[str, Any]:
+        """`status --json` (DESIGN 11), then what it does not name."""
+        return {
+            **self.account.as_json(self.name),
+            "paused": self.paused.reason if self.paused else None,
+            "open_reviews": self.account.open_reviews,
+            "decisions": self.decisions(),
+            "next": self.next_step(),
+        }
+
+    def decisions(self) -> list[str]:
+        """What only somebody can decide, each with the command for it."""
+        found = []
+        account = self.account
+        if self.paused:
+            found.append(f"paused since {self.paused.since:%Y-%m-%d %H:%M} UTC: {self.paused.reason} (`resume`)")
+        if account.open_reviews:
+            found.append(f"{account.open_reviews} persons under review (`people review`)")
+        if account.rows.open_rejections:
+            found.append(f"{account.rows.open_rejections} rejected rows are open (DIR/rejections/)")
+        for wave in account.waves:
+            held = wave.deliveries.get("in_doubt", 0)
+            if held:
+                found.append(f"{held} deliveries of wave {wave.name} are in doubt")
+            if letters := wave.deliveries.get("to_print", 0):
+                found.append(f"{letters} letters of wave {wave.name} are to be printed and posted")
+        return found
+
+    def next_step(self) -> str:
+        """The command that follows."""
+        account = self.account
+        if not account.rows.read:
+            return "intake FILE --profile NAME"
+        if not account.waves:
+            return "directory FILE --profile directory, then plan"
+        if any(wave.owed != sum(wave.terms.values()) for wave in account.waves):
+            return "plan (persons came in since it was made)"
+        if self.paused:
+            return "resume, once the reason is mended"
+        if any(_mail_waits(wave) for wave in account.waves):
+            return "send --wait"
+        if any(sum(wave.not_frozen.values()) for wave in account.waves):
+            return "check, preview, then approve"
+        if account.open_reviews:
+            return "people review, then plan"
+        return "proof export --out FILE"
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        account = self.account
+        rows = account.rows
+        lines = [
+            f"Campaign: {self.name}",
+            f"Rows {rows.read} = records {rows.records} + rejected {rows.rejections} ({rows.open_rejections} open); "
+            f"persons {account.persons}",
+        ]
+        for wave in account.waves:
+            lines += ["", f"Wave {wave.name} ({wave.kind})"]
+            lines += [f"  {term.value:12} {wave.terms[term]:>9}  {MEANINGS[term]}" for term in Term]
+            equal = "=" if wave.balances else "≠"
+            lines.append(f"  {'owed':12} {wave.owed:>9}  {equal} the sum of the above, {sum(wave.terms.values())}")
+            states = " · ".join(f"{state} {count}" for state, count in sorted(wave.deliveries.items()))
+            lines.append(f"  deliveries: {states or 'none'}")
+        lines += ["", "It balances." if self.balances else "IT DOES NOT BALANCE."]
+        lines += [f"To decide: {decision}" for decision in self.decisions()]
+        lines.append(f"Next: notifier {self.next_step()}")
+        return lines
+
+
+def _mail_waits(wave: WaveAccount) -> bool:
+    return bool(
+        wave.frozen[Term.PENDING] and any(wave.deliveries.get(state) for state in ("queued", "deferred", "sending"))
+    )
+
+
+async def take(database: Database, settings: Settings, *, now: datetime) -> Standing:
+    """Read the account, in one snapshot."""
+    async with database.read() as connection:
+        return Standing(settings.campaign.name, await account(connection, now_ms=to_ms(now)), await paused(connection))
+
+
+async def write_list(database: Database, vault: Vault, term: Term, out: Path, *, now: datetime) -> int:
+    """Who counts under ``term``, as CSV: wave, sender, pseudonym, reason. Pseudonyms only (I8): the list may travel.
+    Returns the number of lines. Written beside and moved into place, so that no half list is ever read."""
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    count = 0
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter=";")
+            writer.writerow(["vague", "emetteur", "personne", "motif"])
+            async with database.read() as connection:
+                async for wave, sender, identity, reason in listing(connection, term, to_ms(now)):
+                    writer.writerow([wave, sender, vault.pseudonym(sender, identity), reason])
+                    count += 1
+        beside.replace(out)
+    finally:
+        beside.unlink(missing_ok=True)
+    return count

@@ -1,0 +1,42 @@
+"""Queries on the campaign's own row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.model import from_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Why nothing is claimed, and since when."""
+
+    reason: str
+    since: datetime
+
+
+async def paused(connection: AsyncConnection) -> Paused | None:
+    """The pause that holds now, if one does."""
+    row = (await connection.execute(text("SELECT paused_reason, paused_ms FROM campaign WHERE id = 1"))).one()
+    return Paused(row.paused_reason, from_ms(row.paused_ms)) if row.paused_reason is not None else None
+
+
+async def pause(connection: AsyncConnection, reason: str, now_ms: int) -> bool:
+    """Pause. False: it was paused already, and keeps its first reason."""
+    changed = await connection.execute(
+        text("UPDATE campaign SET paused_reason = :reason, paused_ms = :now WHERE id = 1 AND paused_reason IS NULL"),
+        {"reason": reason, "now": now_ms},
+    )
+    return changed.rowcount == 1
+
+
+async def resume(connection: AsyncConnection) -> bool:
+    """Allow claims again. False: it was not paused."""
+    changed = await connection.execute(
+        text("UPDATE campaign SET paused_reason = NULL, paused_ms = NULL WHERE id = 1 AND paused_reason IS NOT NULL")
+    )
+    return changed.rowcount == 1

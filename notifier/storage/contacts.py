@@ -1,0 +1,365 @@
+"""Queries on contacts: which row of a member is the current one, and the joins of the ladder.
+
+Keys are digests over normal forms with the sender inside, so that a join can never leave its sender; the joins ask for
+the sender all the same (I2).
+"""
+
+# ruff: noqa: S608  (the SQL is put together from this module's own words)
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.storage.database import insert_many
+from notifier.storage.temporary import fresh, make_room
+
+# Newest first: the date that the directory bears, then the later import, then the later line.
+NEWEST_FIRST = "as_of DESC, import_id DESC, line DESC"
+
+# A person who was approved with a delivery keeps the contact that was approved (I7).
+_NOT_APPROVED = (
+    "NOT EXISTS (SELECT 1 FROM notifications n WHERE n.person_id = {id} "
+    "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL)"
+)
+
+# Nor does somebody's decision on the match give way to the ladder (`own`: the row is matched as a person of its own).
+_NOT_DECIDED = (
+    "NOT EXISTS (SELECT 1 FROM reviews v WHERE v.person_id = {id} AND v.state = 'decided' "
+    "AND v.reason IN ('ambiguous', 'missing_forename') AND v.decision <> 'own')"
+)
+
+
+async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> None:
+    await connection.execute(text(sql), parameters)
+
+
+# -- the current row --------------------------------------------------------------------------------------------------
+
+
+async def mark_current(connection: AsyncConnection, import_id: int) -> None:
+    """Of each identity that this import speaks of, the newest row is current and no other."""
+    mine = (
+        "EXISTS (SELECT 1 FROM contacts mine WHERE mine.sender = {0}.sender AND mine.identity = {0}.identity "
+        "AND mine.import_id = :import_id)"
+    )
+    await fresh(connection, "newest", "contact_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        "INSERT INTO newest (contact_id) SELECT id FROM ("
+        f"SELECT c.id, ROW_NUMBER() OVER (PARTITION BY c.sender, c.identity ORDER BY {NEWEST_FIRST}) AS place "
+        f"FROM contacts c WHERE {mine.format('c')}) AS placed WHERE place = 1",
+        import_id=import_id,
+    )
+    await _run(
+        connection,
+        "UPDATE contacts SET current = (id IN (SELECT contact_id FROM newest)) "
+        f"WHERE current <> (id IN (SELECT contact_id FROM newest)) AND {mine.format('contacts')}",
+        import_id=import_id,
+    )
+
+
+_OWN = (
+    "UPDATE persons SET contact_id = (SELECT c.id FROM contacts c WHERE c.sender = persons.sender "
+    f"AND c.identity = persons.identity AND c.kind = 'professional' ORDER BY c.current DESC, {NEWEST_FIRST} LIMIT 1), "
+    f"rung = 'own' WHERE kind = 'professional' AND {_NOT_APPROVED.format(id='persons.id')} AND "
+)
+
+
+async def adopt_own(connection: AsyncConnection, import_id: int) -> None:
+    """Professionals are reached as the operator's export says, which carries their address: rung `own`."""
+    await _run(
+        connection, _OWN + "id IN (SELECT person_id FROM records WHERE import_id = :import_id)", import_id=import_id
+    )
+
+
+async def adopt_own_again(connection: AsyncConnection) -> None:
+    """:func:`adopt_own` for the professionals whom a withdrawn import spoke of (persons.gather_departing)."""
+    await _run(connection, _OWN + "id IN (SELECT person_id FROM departing)")
+
+
+async def adopt_own_between(connection: AsyncConnection, after: int, upto: int) -> None:
+    """:func:`adopt_own` for a slice of persons: ``after`` < id ≤ ``upto``."""
+    await _run(connection, _OWN + "id > :after AND id <= :upto", after=after, upto=upto)
+
+
+# -- the ladder -------------------------------------------------------------------------------------------------------
+
+_COLUMNS = {
+    "member": "key_member",
+    "nir_rank": "key_nir_rank",
+    "nir_forename": "key_nir_forename",
+    "contract": "key_contract",
+}
+RUNGS = tuple(_COLUMNS)
+
+_BEST = (
+    "(SELECT b.id FROM contacts b WHERE b.sender = {sender} AND b.identity = {identity} "
+    f"ORDER BY b.current DESC, {NEWEST_FIRST} LIMIT 1)"
+)
+
+
+class Contested(NamedTuple):
+    """One of several members who hold a person's key. ``agreement`` of the forenames: 1 equal, 0 one side has none,
+    -1 they contradict."""
+
+    person: int
+    identity: bytes
+    agreement: int
+
+
+async def prepare_ladder(connection: AsyncConnection) -> None:
+    """The temporary tables of the ladder, empty."""
+    keys = ", ".join(f"{column} BLOB" for column in _COLUMNS.values())
+    await make_room(connection)
+    await fresh(connection, "seekers", f"person_id INTEGER, sender TEXT, forename_key BLOB, {keys}")
+    await connection.execute(text("CREATE INDEX seekers_person ON seekers (person_id)"))
+    # What a rung knows of a person: a member who holds the key, and whether there is another one.
+    await fresh(
+        connection,
+        "found",
+        "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, agreement INTEGER, is_contested INTEGER",
+    )
+    await fresh(connection, "matches", "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, rung TEXT")
+
+
+async def seek(connection: AsyncConnection, after: int, upto: int) -> None:
+    """Put the insured persons of a slice at the foot of the ladder, with the keys of each of their records; not those
+    whose contact was approved or decided. The person's forename counts, whichever row gave it."""
+    await _run(connection, "DELETE FROM matches")
+    await _run(connection, "DELETE FROM seekers")
+    columns = ", ".join(_COLUMNS.values())
+    read = ", ".join(f"r.{column}" for column in _COLUMNS.values())
+    await _run(
+        connection,
+        f"INSERT INTO seekers (person_id, sender, forename_key, {columns}) "
+        "SELECT p.id, p.sender, COALESCE(r.forename_key, "
+        f"(SELECT MAX(f.forename_key) FROM records f WHERE f.person_id = p.id)), {read} "
+        "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+        f"AND r.person_id = p.id AND {_NOT_APPROVED.format(id='p.id')} "
+        f"AND {_NOT_DECIDED.format(id='p.id')}",
+        after=after,
+        upto=upto,
+    )
+
+
+def _holders_of(column: str) -> str:
+    # The key's index, not the one that begins with the sender (the key has the sender inside).
+    return (
+        f"FROM seekers s CROSS JOIN contacts c WHERE s.{column} IS NOT NULL AND c.{column} = s.{column} "
+        "AND c.sender || '' = s.sender AND c.kind = 'member'"
+    )
+
+
+_AGREEMENT = (
+    "CASE WHEN s.forename_key IS NULL OR c.forename_key IS NULL THEN 0 "
+    "WHEN s.forename_key = c.forename_key THEN 1 ELSE -1 END"
+)
+
+
+async def climb(connection: AsyncConnection, rung: str) -> list[Contested]:
+    """One rung, for all that are still seeking: who finds exactly one member is matched, unless the forenames
+    contradict. Returns the cases with several members, person by person, for somebody else to decide."""
+    holders = _holders_of(_COLUMNS[rung])
+    await _run(connection, "DELETE FROM found")
+    await _run(
+        connection,
+        "INSERT INTO found (person_id, identity, contact_id, agreement, is_contested) "
+        "SELECT s.person_id, MIN(c.identity), MAX(CASE WHEN c.current THEN c.id END), "
+        f"MIN({_AGREEMENT}), MIN(c.identity) <> MAX(c.identity) {holders} GROUP BY s.person_id",
+    )
+    await _run(
+        connection,
+        "INSERT INTO matches (person_id, identity, contact_id, rung) SELECT person_id, identity, contact_id, :rung "
+        "FROM found WHERE NOT is_contested AND agreement >= 0",
+        rung=rung,
+    )
+    await _run(connection, "DELETE FROM seekers WHERE person_id IN (SELECT person_id FROM matches)")
+    contested = await connection.execute(
+        text(
+            f"SELECT DISTINCT s.person_id, c.identity, {_AGREEMENT} {holders} "
+            "AND s.person_id IN (SELECT person_id FROM found WHERE is_contested) ORDER BY s.person_id, c.identity"
+        )
+    )
+    return [Contested(*row) for row in contested]
+
+
+async def settle_contested(
+    connection: AsyncConnection, rung: str, chosen: list[tuple[int, bytes]], stopped: Iterable[int]
+) -> None:
+    """Write what was decided on contested persons: matched, or taken off the ladder."""
+    await insert_many(
+        connection, "matches", ("person_id", "identity", "rung"), [(person, who, rung) for person, who in chosen]
+    )
+    leaving = [{"person": person} for person, _ in chosen] + [{"person": person} for person in stopped]
+    if leaving:
+        await connection.execute(text("DELETE FROM seekers WHERE person_id = :person"), leaving)
+
+
+async def write_matches(connection: AsyncConnection, after: int, upto: int) -> None:
+    """Give the slice's persons the contact that the ladder found, the current row of its identity (the key may have led
+    to an older one); none to whom it found none."""
+    best = _BEST.format(sender="p.sender", identity="matches.identity")
+    await _run(
+        connection,
+        f"UPDATE matches SET contact_id = (SELECT {best} FROM persons p WHERE p.id = matches.person_id) "
+        "WHERE contact_id IS NULL",
+    )
+    await _run(
+        connection,
+        "UPDATE persons SET contact_id = m.contact_id, rung = m.rung FROM matches m WHERE persons.id = m.person_id "
+        "AND (persons.rung <> m.rung OR COALESCE(persons.contact_id, 0) <> m.contact_id)",
+    )
+    await _run(
+        connection,
+        "UPDATE persons SET contact_id = NULL, rung = '' WHERE id > :after AND id <= :upto AND kind = 'insured' "
+        "AND (contact_id IS NOT NULL OR rung <> '') AND id NOT IN (SELECT person_id FROM matches) "
+        f"AND {_NOT_APPROVED.format(id='persons.id')} AND {_NOT_DECIDED.format(id='persons.id')}",
+        after=after,
+        upto=upto,
+    )
+
+
+async def matches_of_nameless(connection: AsyncConnection, after: int, upto: int) -> dict[int, int]:
+    """Contact id by person, of those in the slice whose missing forename is still under review."""
+    rows = await connection.execute(
+        text(
+            "SELECT p.id, p.contact_id FROM reviews v JOIN persons p ON p.id = v.person_id "
+            "WHERE v.person_id > :after AND v.person_id <= :upto AND v.reason = 'missing_forename' "
+            "AND v.state = 'open' AND p.contact_id IS NOT NULL"
+        ),
+        {"after": after, "upto": upto},
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def best_rows(connection: AsyncConnection, person: int, identities: Iterable[bytes]) -> list[int]:
+    """Ids of the current rows of these identities, within the person's sender, ascending."""
+    best = _BEST.format(sender="p.sender", identity=":identity")
+    found = set()
+    for identity in identities:
+        row = await connection.execute(
+            text(f"SELECT {best} FROM persons p WHERE p.id = :person"), {"person": person, "identity": identity}
+        )
+        found.add(int(row.scalar_one()))
+    return sorted(found)
+
+
+async def apply_decision(connection: AsyncConnection, person: int, contact: int | None) -> None:
+    """Give a person the contact that somebody chose (the current row of the same member), or none; rung `review`.
+    A contact of another sender is never given (I2)."""
+    await _run(
+        connection,
+        "UPDATE persons SET rung = 'review', contact_id = (SELECT b.id FROM contacts d JOIN contacts b "
+        "ON b.sender = d.sender AND b.identity = d.identity WHERE d.id = :contact AND d.sender = persons.sender "
+        "ORDER BY b.current DESC, b.as_of DESC, b.import_id DESC, b.line DESC LIMIT 1) "
+        f"WHERE id = :person AND {_NOT_APPROVED.format(id='persons.id')}",
+        person=person,
+        contact=contact,
+    )
+
+
+# -- an import is withdrawn -------------------------------------------------------------------------------------------
+
+
+async def count_approved(connection: AsyncConnection, import_id: int) -> int:
+    """Deliveries of an approved batch that go, or were to go, to a contact of this import."""
+    found = await connection.execute(
+        text(
+            "SELECT COUNT(*) FROM deliveries d CROSS JOIN contacts c "
+            "WHERE d.batch_id IS NOT NULL AND c.id = d.contact_id AND c.import_id = :import_id"
+        ),
+        {"import_id": import_id},
+    )
+    return int(found.scalar_one())
+
+
+async def replacements(connection: AsyncConnection, import_id: int, contacts: Iterable[int]) -> dict[int, int | None]:
+    """Of ``contacts``, those that this import brought → the newest row that other files hold of the same member, None
+    if there is none. Numbers that no contact bears are left out."""
+    best = _BEST.format(sender="c.sender", identity="c.identity").replace(
+        "ORDER BY", "AND b.import_id <> c.import_id ORDER BY"
+    )
+    await fresh(connection, "named_contacts", "contact_id INTEGER PRIMARY KEY")
+    await insert_many(connection, "named_contacts", ("contact_id",), [(contact,) for contact in sorted(set(contacts))])
+    rows = await connection.execute(
+        text(
+            f"SELECT c.id, {best} FROM named_contacts n CROSS JOIN contacts c "
+            "WHERE c.id = n.contact_id AND c.import_id = :import_id"
+        ),
+        {"import_id": import_id},
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def remove(connection: AsyncConnection, import_id: int) -> int:
+    """Remove the import's contacts; of each member that other files hold, the newest row is current again. Who was
+    matched to a removed one is matched to nobody, until the ladder is climbed anew. Returns how many there were."""
+    mine = "SELECT id FROM contacts WHERE import_id = :import_id"
+    await fresh(connection, "members", "sender TEXT, identity BLOB, PRIMARY KEY (sender, identity)")
+    await _run(
+        connection,
+        "INSERT INTO members (sender, identity) SELECT DISTINCT sender, identity FROM contacts "
+        "WHERE import_id = :import_id",
+        import_id=import_id,
+    )
+    await _run(
+        connection,
+        f"UPDATE persons SET contact_id = NULL, rung = '' WHERE contact_id IN ({mine})",
+        import_id=import_id,
+    )
+    # For each contact that goes, the database looks for a delivery that names it; planning keeps no index for that.
+    await _run(connection, "CREATE INDEX deliveries_contact_now ON deliveries (contact_id)")
+    gone = await connection.execute(text("DELETE FROM contacts WHERE import_id = :import_id"), {"import_id": import_id})
+    await _run(connection, "DROP INDEX deliveries_contact_now")
+    best = _BEST.format(sender="m.sender", identity="m.identity")
+    await _run(connection, f"UPDATE contacts SET current = TRUE WHERE id IN (SELECT {best} FROM members m)")
+    return gone.rowcount
+
+
+# -- households -------------------------------------------------------------------------------------------------------
+
+
+class Recipient(NamedTuple):
+    """What decides how a notice reaches a contact."""
+
+    contact: int
+    has_mailbox: bool
+    has_postal: bool
+    language: str
+    provider: str
+
+
+_RECIPIENT = "b.id, b.mailbox IS NOT NULL, b.has_postal, b.language, b.provider"
+
+
+async def recipient(connection: AsyncConnection, contact: int, sender: str) -> Recipient | None:
+    """The current row of the member whose row ``contact`` is, if it belongs to ``sender`` and the member lives."""
+    found = await connection.execute(
+        text(
+            f"SELECT {_RECIPIENT} FROM contacts d JOIN contacts b ON b.sender = d.sender AND b.identity = d.identity "
+            "WHERE d.id = :contact AND d.sender = :sender AND b.status <> 'deceased' "
+            f"ORDER BY b.current DESC, b.as_of DESC, b.import_id DESC, b.line DESC LIMIT 1"
+        ),
+        {"contact": contact, "sender": sender},
+    )
+    row = found.one_or_none()
+    return Recipient(row[0], bool(row[1]), bool(row[2]), row[3], row[4]) if row else None
+
+
+async def adults_of_household(connection: AsyncConnection, contact: int) -> list[int]:
+    """Current rows of the holder and spouse of this contact's household who live: to whom a child's notice may go if
+    somebody decides so. Ascending ids."""
+    rows = await connection.execute(
+        text(
+            "SELECT a.id FROM contacts c JOIN contacts a ON a.household = c.household "
+            "AND a.sender || '' = c.sender "
+            "WHERE c.id = :contact AND a.kind = 'member' AND a.current AND a.link IN ('A', 'C') "
+            "AND a.status <> 'deceased' ORDER BY a.id"
+        ),
+        {"contact": contact},
+    )
+    return list(rows.scalars())

@@ -1,0 +1,371 @@
+"""Queries on deliveries and attempts, as fixed SQL on the sender's own connection (storage/cycle.py).
+
+Every function runs in the caller's transaction. What a state may become is decided in delivery/states.py; the guards
+here (id, state, attempt, epoch) only make sure that it is decided on what the row still says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from sqlite3 import Connection
+
+# Mail that was approved. The words of the partial index deliveries_due, so that SQLite uses it.
+_WAITING = "channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"
+_OF_WAVE = "(:wave_id IS NULL OR wave_id = :wave_id)"
+
+
+@dataclass(frozen=True, slots=True)
+class Informed:
+    """A person whom a delivery informs. ``own_*``: the person's own contact, if it is not the one written to."""
+
+    sender: str
+    identity: bytes
+    sealed: bytes
+    own_identity: bytes | None
+    own_sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery and what its attempt needs; the personal part still sealed. Times in milliseconds since 1970 UTC."""
+
+    id: int
+    token: bytes
+    wave_id: int
+    wave: str
+    batch_id: int
+    segment_id: int
+    contact_id: int
+    provider: str
+    attempt: int
+    retries: int
+    doubts: int
+    first_ms: int
+    started_ms: int
+    epoch: int
+    sender: str
+    form: str
+    identity: bytes
+    sealed: bytes
+    has_postal: bool
+    informed: tuple[Informed, ...] = ()
+
+    def at(self, now_ms: int) -> Claim:
+        """The same as if its attempt had begun now (a dry run's)."""
+        return replace(self, started_ms=now_ms, first_ms=self.first_ms or now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step out of SENDING: the new state and what goes with it."""
+
+    state: str
+    now_ms: int
+    due_ms: int
+    retries: int
+    doubts: int
+    observe_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """How one attempt ended. ``reply``: redacted; ``reply_sealed``: verbatim."""
+
+    outcome: str
+    phase: str
+    code: int | None
+    enhanced: str
+    reply: str
+    reply_sealed: bytes | None
+    notice_sha256: str
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a wave (or the campaign) still holds."""
+
+    waiting: int  # approved, queued or deferred
+    sending: int
+    resend: int  # in doubt, to be sent once more
+    held: int  # in doubt, somebody decides
+    unapproved: int
+    letters: int  # to print
+    reviews: int
+
+
+# -- claiming ------------------------------------------------------------------------------------------------------
+
+
+def claim(
+    connection: Connection,
+    *,
+    now_ms: int,
+    epoch: int,
+    most: int,
+    wave_id: int | None = None,
+    among: Sequence[int] | None = None,
+) -> list[int]:
+    """Mark at most ``most`` due deliveries SENDING, the longest due first; their ids. ``among``: only these."""
+    chosen = (
+        f"SELECT id FROM deliveries WHERE {_WAITING} AND due_ms <= :now AND {_OF_WAVE} "  # noqa: S608  (our words)
+        "ORDER BY due_ms, id LIMIT :most"
+        if among is None
+        else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_WAITING} "  # noqa: S608
+        "AND due_ms <= :now LIMIT :most"
+    )
+    rows = connection.execute(
+        "UPDATE deliveries SET state = 'sending', attempt = attempt + 1, epoch = :epoch, started_ms = :now, "  # noqa: S608
+        f"first_ms = COALESCE(first_ms, :now), since_ms = :now WHERE id IN ({chosen}) RETURNING id",
+        {
+            "now": now_ms,
+            "epoch": epoch,
+            "most": most,
+            "wave_id": wave_id,
+            "among": None if among is None else json.dumps(list(among)),
+        },
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
+    """What the attempts of these deliveries need, in order of id."""
+    rows = connection.execute(
+        "SELECT d.id, d.token, d.wave_id, w.name, d.batch_id, d.segment_id, d.contact_id, d.provider, d.attempt, "
+        "d.retries, d.doubts, d.first_ms, d.started_ms, d.epoch, s.sender, s.form, c.identity, c.sealed, c.has_postal, "
+        "s.audience FROM deliveries d JOIN waves w ON w.id = d.wave_id JOIN segments s ON s.id = d.segment_id "
+        "JOIN contacts c ON c.id = d.contact_id WHERE d.id IN (SELECT value FROM json_each(:ids)) ORDER BY d.id",
+        {"ids": json.dumps(list(ids))},
+    ).fetchall()
+    # A notice to its reader alone needs no other names: most of them, and one query less for each. A dependant's own
+    # may go to the contract's mailbox, which is somebody else's.
+    claims = []
+    for *columns, audience in rows:
+        held = Claim(*columns)
+        alone = held.form == "own" and audience != "dependant"
+        claims.append(held if alone else replace(held, informed=informed(connection, held.id)))
+    return claims
+
+
+def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
+    """The persons whom a delivery informs."""
+    rows = connection.execute(
+        "SELECT p.sender, p.identity, p.sealed, own.identity, own.sealed FROM notifications n "
+        "JOIN deliveries d ON d.id = n.delivery_id JOIN persons p ON p.id = n.person_id "
+        "LEFT JOIN contacts own ON own.id = p.contact_id AND own.id <> d.contact_id "
+        "WHERE n.delivery_id = :id ORDER BY p.id",
+        {"id": delivery_id},
+    )
+    return tuple(Informed(*row) for row in rows)
+
+
+def spread(connection: Connection, *, now_ms: int, most: int, wave_id: int | None) -> list[int]:
+    """The ids of at most ``most`` due deliveries, taken in turn from every segment."""
+    rows = connection.execute(
+        "SELECT id FROM (SELECT id, due_ms, row_number() OVER (PARTITION BY segment_id ORDER BY due_ms, id) AS place "  # noqa: S608
+        f"FROM deliveries WHERE {_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
+        "ORDER BY place, due_ms, id LIMIT :most",
+        {"now": now_ms, "most": most, "wave_id": wave_id},
+    )
+    return [row[0] for row in rows]
+
+
+def approved_after(connection: Connection, *, after: int, most: int, wave_id: int | None) -> list[int]:
+    """Ids of approved mail that waits, due or not, in order of id: what a dry run walks over."""
+    rows = connection.execute(
+        f"SELECT id FROM deliveries WHERE {_WAITING} AND id > :after AND {_OF_WAVE} ORDER BY id LIMIT :most",  # noqa: S608
+        {"after": after, "most": most, "wave_id": wave_id},
+    )
+    return [row[0] for row in rows]
+
+
+def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> int | None:
+    """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too."""
+    row = connection.execute(
+        f"SELECT due_ms FROM deliveries WHERE {_WAITING} AND {_OF_WAVE} ORDER BY due_ms, id LIMIT 1",  # noqa: S608
+        {"wave_id": wave_id},
+    ).fetchone()
+    dues = [int(row[0])] if row else []
+    if resend:
+        row = connection.execute(
+            "SELECT MIN(due_ms) FROM deliveries WHERE wave_id IN (SELECT id FROM waves) AND state = 'in_doubt' "  # noqa: S608
+            f"AND due_ms > 0 AND {_OF_WAVE}",
+            {"wave_id": wave_id},
+        ).fetchone()
+        dues += [int(row[0])] if row[0] is not None else []
+    return min(dues, default=None)
+
+
+# -- moving --------------------------------------------------------------------------------------------------------
+
+
+def move(connection: Connection, held: Claim, step: Move) -> bool:
+    """Take the step if the delivery is still this attempt's. False: somebody else settled it, we come late."""
+    changed = connection.execute(
+        "UPDATE deliveries SET state = :state, since_ms = :now, due_ms = :due, retries = :retries, doubts = :doubts, "
+        "observe_until_ms = :observe WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch",
+        {
+            "state": step.state,
+            "now": step.now_ms,
+            "due": step.due_ms,
+            "retries": step.retries,
+            "doubts": step.doubts,
+            "observe": step.observe_until_ms,
+            "id": held.id,
+            "attempt": held.attempt,
+            "epoch": held.epoch,
+        },
+    )
+    return changed.rowcount == 1
+
+
+def release(connection: Connection, held: Claim, state: str, now_ms: int) -> bool:
+    """Give back a claim of which nothing was begun, as if it had never been claimed."""
+    changed = connection.execute(
+        "UPDATE deliveries SET state = :state, since_ms = :now, attempt = attempt - 1, "
+        "first_ms = CASE WHEN attempt = 1 THEN NULL ELSE first_ms END "
+        "WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch",
+        {"state": state, "now": now_ms, "id": held.id, "attempt": held.attempt, "epoch": held.epoch},
+    )
+    return changed.rowcount == 1
+
+
+def state_of(connection: Connection, delivery_id: int) -> str:
+    """The delivery's state now."""
+    row = connection.execute("SELECT state FROM deliveries WHERE id = :id", {"id": delivery_id}).fetchone()
+    return str(row[0])
+
+
+def accept_late(connection: Connection, delivery_id: int, *, was: str, state: str, now_ms: int, observe: int) -> bool:
+    """An attempt that was given up for lost turns out accepted: it is not sent again."""
+    changed = connection.execute(
+        "UPDATE deliveries SET state = :state, since_ms = :now, due_ms = 0, observe_until_ms = :observe "
+        "WHERE id = :id AND state = :was",
+        {"state": state, "now": now_ms, "observe": observe, "id": delivery_id, "was": was},
+    )
+    return changed.rowcount == 1
+
+
+def resend(connection: Connection, *, state: str, now_ms: int, wave_id: int | None) -> int:
+    """Move what is in doubt and due for its second sending to ``state``; how many."""
+    changed = connection.execute(
+        # The list of waves lets SQLite use the index on (wave_id, state): doubts are few, deliveries are millions.
+        "UPDATE deliveries SET state = :state, since_ms = :now WHERE wave_id IN (SELECT id FROM waves) "  # noqa: S608
+        f"AND state = 'in_doubt' AND due_ms > 0 AND due_ms <= :now AND channel = 'mail' AND {_OF_WAVE}",
+        {"state": state, "now": now_ms, "wave_id": wave_id},
+    )
+    return changed.rowcount
+
+
+def add_attempt(connection: Connection, held: Claim, row: AttemptRow, *, late: bool) -> None:
+    """Write down how an attempt ended. A second late report of the same attempt adds nothing."""
+    connection.execute(
+        "INSERT INTO attempts (delivery_id, number, outcome, late, phase, code, enhanced, reply, reply_sealed, "
+        "notice_sha256, started_ms, ended_ms) VALUES (:id, :number, :outcome, :late, :phase, :code, :enhanced, :reply, "
+        ":sealed, :notice, :started, :ended) ON CONFLICT DO NOTHING",
+        {
+            "id": held.id,
+            "number": held.attempt,
+            "outcome": row.outcome,
+            "late": late,
+            "phase": row.phase,
+            "code": row.code,
+            "enhanced": row.enhanced,
+            "reply": row.reply,
+            "sealed": row.reply_sealed,
+            "notice": row.notice_sha256,
+            "started": held.started_ms,
+            "ended": row.ended_ms,
+        },
+    )
+
+
+def token_exists(connection: Connection, token: bytes) -> bool:
+    """Whether a delivery has this token already."""
+    return connection.execute("SELECT 1 FROM deliveries WHERE token = ?", (token,)).fetchone() is not None
+
+
+def write_letter(connection: Connection, held: Claim, *, token: bytes, state: str, now_ms: int) -> bool:
+    """The letter that takes the place of a failed e-mail: its notifications now hang on it (I1, I3). False: the
+    e-mail has its letter already."""
+    inserted = connection.execute(
+        "INSERT INTO deliveries (token, wave_id, segment_id, contact_id, channel, state, batch_id, attempt, retries, "
+        "doubts, epoch, provider, due_ms, since_ms, replaces_id) VALUES (:token, :wave, :segment, :contact, 'post', "
+        ":state, :batch, 0, 0, 0, 0, :provider, 0, :now, :replaces) ON CONFLICT DO NOTHING",
+        {
+            "token": token,
+            "wave": held.wave_id,
+            "segment": held.segment_id,
+            "contact": held.contact_id,
+            "state": state,
+            "batch": held.batch_id,
+            "provider": held.provider,
+            "now": now_ms,
+            "replaces": held.id,
+        },
+    )
+    if inserted.rowcount != 1:
+        return False
+    connection.execute(
+        "UPDATE notifications SET delivery_id = (SELECT id FROM deliveries WHERE token = :token) "
+        "WHERE delivery_id = :failed",
+        {"token": token, "failed": held.id},
+    )
+    return True
+
+
+# -- the sender and its campaign -----------------------------------------------------------------------------------
+
+
+def next_epoch(connection: Connection) -> int:
+    """A new sender begins: its number."""
+    ((epoch,),) = connection.execute(
+        "UPDATE campaign SET sender_epoch = sender_epoch + 1 WHERE id = 1 RETURNING sender_epoch"
+    ).fetchall()
+    return int(epoch)
+
+
+def orphans(connection: Connection) -> list[int]:
+    """Ids of deliveries marked SENDING: whoever holds the sender's lock and has claimed nothing yet owns none."""
+    return [row[0] for row in connection.execute("SELECT id FROM deliveries WHERE state = 'sending' ORDER BY id")]
+
+
+def paused_reason(connection: Connection) -> str | None:
+    """Why the campaign is paused; None if it is not."""
+    row = connection.execute("SELECT paused_reason FROM campaign WHERE id = 1").fetchone()
+    return None if row[0] is None else str(row[0])
+
+
+def pause(connection: Connection, reason: str, now_ms: int) -> bool:
+    """Pause the campaign. False: it was paused already, and keeps its first reason."""
+    changed = connection.execute(
+        "UPDATE campaign SET paused_reason = :reason, paused_ms = :now WHERE id = 1 AND paused_reason IS NULL",
+        {"reason": reason, "now": now_ms},
+    )
+    return changed.rowcount == 1
+
+
+def wave_id(connection: Connection, name: str) -> int | None:
+    """The wave's id, None if there is none of that name."""
+    row = connection.execute("SELECT id FROM waves WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def left(connection: Connection, *, wave_id: int | None) -> Left:
+    """What is still there, counted from rows."""
+    row = connection.execute(
+        "SELECT COALESCE(SUM(channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL), 0), "  # noqa: S608
+        "COALESCE(SUM(state = 'sending'), 0), COALESCE(SUM(state = 'in_doubt' AND due_ms > 0), 0), "
+        "COALESCE(SUM(state = 'in_doubt' AND due_ms = 0), 0), "
+        "COALESCE(SUM(channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NULL), 0), "
+        f"COALESCE(SUM(state = 'to_print'), 0) FROM deliveries WHERE wave_id IN (SELECT id FROM waves) "
+        f"AND {_OF_WAVE} AND state IN ('queued', 'deferred', 'sending', 'in_doubt', 'to_print')",
+        {"wave_id": wave_id},
+    ).fetchone()
+    reviews = connection.execute(
+        f"SELECT COUNT(*) FROM notifications WHERE review <> '' AND excluded = '' AND {_OF_WAVE}",  # noqa: S608
+        {"wave_id": wave_id},
+    ).fetchone()
+    return Left(*(int(count) for count in (*row, *reviews)))

@@ -1,0 +1,102 @@
+"""Queries for the proof pack: files taken in, approvals and their frozen files, the bridge from rows to persons."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFile:
+    """A file as a batch froze it."""
+
+    wave: str
+    batch: int
+    path: str
+    sha256: str
+    content: bytes
+
+
+async def frozen_files(connection: AsyncConnection) -> AsyncIterator[FrozenFile]:
+    """Every frozen file of every batch."""
+    async with connection.stream(
+        text(
+            "SELECT w.name, b.number, f.path, f.sha256, f.content FROM batch_files f "
+            "JOIN batches b ON b.id = f.batch_id JOIN waves w ON w.id = b.wave_id ORDER BY w.name, b.number, f.path"
+        )
+    ) as rows:
+        async for row in rows:
+            yield FrozenFile(*row)
+
+
+async def same_person_again(connection: AsyncConnection) -> int:
+    """Records that are not the first of their person."""
+    found = await connection.execute(
+        text(
+            "SELECT COUNT(*) FROM records r WHERE EXISTS "
+            "(SELECT 1 FROM records e WHERE e.person_id = r.person_id AND e.id < r.id)"
+        )
+    )
+    return int(found.scalar_one())
+
+
+async def records_without_person(connection: AsyncConnection) -> int:
+    """Records whose person is missing: 0, or the account does not balance."""
+    found = await connection.execute(
+        text("SELECT COUNT(*) FROM records r WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.id = r.person_id)")
+    )
+    return int(found.scalar_one())
+
+
+async def persons_without_record(connection: AsyncConnection) -> int:
+    """Persons that lost their last record to another person after an approval had named them."""
+    found = await connection.execute(
+        text("SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.person_id = p.id)")
+    )
+    return int(found.scalar_one())
+
+
+async def returns_read_ms(connection: AsyncConnection) -> int | None:
+    """Up to when returned mail was read; None: never."""
+    found = await connection.execute(text("SELECT returns_read_ms FROM campaign WHERE id = 1"))
+    value = found.scalar_one()
+    return None if value is None else int(value)
+
+
+async def delivery_tokens(connection: AsyncConnection) -> AsyncGenerator[tuple[int, bytes]]:
+    """(id, token) of every delivery."""
+    async with connection.stream(text("SELECT id, token FROM deliveries ORDER BY id")) as rows:
+        async for row in rows:
+            yield row[0], row[1]
+
+
+async def chain(connection: AsyncConnection, delivery_id: int, token: bytes) -> dict[int, bytes]:
+    """Id and token of a delivery, of those whose place it took, and of those that took its place."""
+    linked = {delivery_id: token}
+    for step in (
+        "SELECT e.id, e.token FROM deliveries d JOIN deliveries e ON e.id = d.replaces_id WHERE d.id = :id",
+        "SELECT e.id, e.token FROM deliveries e WHERE e.replaces_id = :id",
+    ):
+        at = delivery_id
+        while (row := (await connection.execute(text(step), {"id": at})).one_or_none()) is not None:
+            at = row[0]
+            linked[at] = row[1]
+    return linked
+
+
+async def informed(connection: AsyncConnection, deliveries: Iterable[int]) -> list[tuple[str, bytes]]:
+    """(sender, identity) of the persons whose notification hangs on one of the deliveries."""
+    found: list[tuple[str, bytes]] = []
+    for delivery in deliveries:
+        rows = await connection.execute(
+            text(
+                "SELECT p.sender, p.identity FROM notifications n JOIN persons p ON p.id = n.person_id "
+                "WHERE n.delivery_id = :id ORDER BY p.id"
+            ),
+            {"id": delivery},
+        )
+        found.extend((row[0], row[1]) for row in rows)
+    return found

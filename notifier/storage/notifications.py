@@ -1,0 +1,320 @@
+"""Queries on notifications and on deliveries while they are planned: what is cleared, read, and written by a plan.
+
+What was approved (``batch_id``) is touched by :func:`withdraw_outgrown` and :func:`delete_approved` alone.
+"""
+
+# ruff: noqa: S608  (the SQL is put together from this module's own words)
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.storage.database import insert_many
+from notifier.storage.exposures import ExposureSets
+from notifier.storage.temporary import PART, fresh
+
+TOKENS_AT_ONCE = 5_000
+
+
+async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> int:
+    return (await connection.execute(text(sql), parameters)).rowcount
+
+
+# -- what an earlier plan left ---------------------------------------------------------------------------------------
+
+_APPROVED = (
+    "FROM notifications n JOIN persons p ON p.id = n.person_id JOIN segments s ON s.id = n.segment_id "
+    "{join} WHERE n.wave_id = :wave_id AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL "
+    "AND p.exposure_set_id <> s.exposure_set_id"
+)
+
+
+async def withdraw_outgrown(
+    connection: AsyncConnection, wave_id: int, sets: ExposureSets, now_ms: int
+) -> tuple[list[tuple[str, bytes]], int]:
+    """Take back approved deliveries that nobody has begun and whose persons' exposures outgrew what was approved.
+
+    Returns (sender, identity) of every person whose notification is free again, and how many persons were begun to be
+    told already and are owed a supplement. The guard (state, attempt 0) is in the UPDATE: a sender that marks at the
+    same time wins or loses as a whole.
+    """
+    await fresh(connection, "outgrown", "person_set INTEGER, segment_set INTEGER")
+    await fresh(connection, "outgrown_deliveries", "delivery_id INTEGER PRIMARY KEY")
+    pairs = await connection.execute(
+        text("SELECT DISTINCT p.exposure_set_id, s.exposure_set_id " + _APPROVED.format(join="")), {"wave_id": wave_id}
+    )
+    outgrown = [(person, segment) for person, segment in pairs if not sets.holds(segment, person)]
+    if not outgrown:
+        return [], 0
+    await insert_many(connection, "outgrown", ("person_set", "segment_set"), outgrown)
+    grown = _APPROVED.format(
+        join="JOIN outgrown o ON o.person_set = p.exposure_set_id AND o.segment_set = s.exposure_set_id"
+    )
+    await _run(
+        connection,
+        "INSERT INTO outgrown_deliveries (delivery_id) SELECT DISTINCT n.delivery_id " + grown,
+        wave_id=wave_id,
+    )
+    await _run(
+        connection,
+        "UPDATE deliveries SET state = 'withdrawn', since_ms = :now "
+        "WHERE id IN (SELECT delivery_id FROM outgrown_deliveries) AND attempt = 0 "
+        # A letter that replaces a refused e-mail stays: planned anew, it would become that e-mail again.
+        "AND (state = 'queued' OR (state = 'to_print' AND replaces_id IS NULL))",
+        now=now_ms,
+    )
+    await _run(
+        connection,
+        "DELETE FROM outgrown_deliveries WHERE delivery_id NOT IN "
+        "(SELECT id FROM deliveries WHERE wave_id = :wave_id AND state = 'withdrawn')",
+        wave_id=wave_id,
+    )
+    freed = await connection.execute(
+        text(
+            "SELECT p.sender, p.identity FROM outgrown_deliveries o JOIN notifications n "
+            "ON n.delivery_id = o.delivery_id JOIN persons p ON p.id = n.person_id ORDER BY p.id"
+        )
+    )
+    persons = [(sender, identity) for sender, identity in freed]
+    await _run(
+        connection,
+        "UPDATE notifications SET batch_id = NULL, delivery_id = NULL "
+        "WHERE delivery_id IN (SELECT delivery_id FROM outgrown_deliveries)",
+    )
+    due = await connection.execute(text("SELECT COUNT(*) " + grown), {"wave_id": wave_id})
+    return persons, int(due.scalar_one())
+
+
+async def clear_unapproved(connection: AsyncConnection, wave_id: int) -> None:
+    """Forget what was planned and not approved: it is planned anew."""
+    await _run(connection, "DELETE FROM notifications WHERE wave_id = :wave_id AND batch_id IS NULL", wave_id=wave_id)
+    await _run(connection, "DELETE FROM deliveries WHERE wave_id = :wave_id AND batch_id IS NULL", wave_id=wave_id)
+
+
+async def delete_approved(connection: AsyncConnection, notifications: Iterable[int]) -> None:
+    """Make room for the new notification of persons who were approved without a delivery; never one with a delivery."""
+    rows = [{"id": number} for number in notifications]
+    if rows:
+        await connection.execute(text("DELETE FROM notifications WHERE id = :id AND delivery_id IS NULL"), rows)
+
+
+# -- whom a plan concerns --------------------------------------------------------------------------------------------
+
+
+class Owed(NamedTuple):
+    """An insured person to be planned, the contact, the holder of its household, and the notification (approved,
+    without delivery) that it has already. ``contact`` None: unmatched. ``child_*``: only for link E."""
+
+    person: int
+    sender: str
+    identity: bytes
+    exposure_set: int
+    excluded: str
+    contact: int | None
+    link: str
+    status: str
+    language: str
+    has_mailbox: bool
+    has_postal: bool
+    provider: str
+    child_identity: bytes | None
+    child_sealed: bytes | None
+    holders: int
+    holder: int | None
+    holder_has_mailbox: bool
+    holder_has_postal: bool
+    holder_provider: str
+    approved: int | None
+    route: str
+    reason: str
+    review: str
+    was_excluded: str
+
+
+# Written so that SQLite, which has no statistics, takes the index on household: of a bare MIN(id) it makes a walk
+# through the table in order of id, of a bare sender = sender one through all contacts of the sender.
+_HOLDERS = (
+    "FROM contacts x WHERE x.household = c.household AND x.sender || '' = c.sender AND x.kind = 'member' "
+    "AND x.link = 'A' AND x.current AND x.status = 'active'"
+)
+
+_EXCLUDED = (
+    "CASE WHEN p.excluded <> '' THEN p.excluded WHEN p.identity_review <> '' "
+    "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.person_id = p.id) THEN 'same_person' ELSE '' END"
+)
+
+_OWED = text(
+    f"SELECT p.id, p.sender, p.identity, p.exposure_set_id, {_EXCLUDED}, "
+    "c.id, c.link, c.status, c.language, c.mailbox IS NOT NULL, c.has_postal, c.provider, "
+    "CASE WHEN c.link = 'E' THEN c.identity END, CASE WHEN c.link = 'E' THEN c.sealed END, "
+    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT COUNT(*) {_HOLDERS}) ELSE 0 END, "
+    "h.id, h.mailbox IS NOT NULL, h.has_postal, h.provider, "
+    "n.id, n.route, n.route_reason, n.review, n.excluded "
+    "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
+    "LEFT JOIN contacts h ON h.id = "
+    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {_HOLDERS}) END "
+    "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
+    "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' AND (n.id IS NULL OR n.delivery_id IS NULL) "
+    "ORDER BY p.id"
+)
+
+
+async def owed_between(connection: AsyncConnection, wave_id: int, after: int, upto: int) -> Sequence[Owed]:
+    """The slice's insured persons whose notification is not approved with a delivery."""
+    rows = await connection.execute(_OWED, {"wave_id": wave_id, "after": after, "upto": upto})
+    return rows.all()  # type: ignore[return-value]  # rows in the order of Owed: read by unpacking
+
+
+class OwedProfessional(NamedTuple):
+    """A professional to be planned; the rest as in :class:`Owed`."""
+
+    person: int
+    sender: str
+    identity: bytes
+    profession: str
+    exposure_set: int
+    excluded: str
+    contact: int | None
+    contact_identity: bytes | None
+    language: str
+    mailbox: bytes | None
+    has_postal: bool
+    provider: str
+    approved: int | None
+    route: str
+    reason: str
+    review: str
+    was_excluded: str
+
+
+async def owed_professionals(connection: AsyncConnection, wave_id: int) -> AsyncIterator[OwedProfessional]:
+    """The professionals whose notification is not approved with a delivery; those of one mailbox side by side."""
+    rows = await connection.stream(
+        text(
+            "SELECT p.id, p.sender, p.identity, p.profession, p.exposure_set_id, p.excluded, "
+            "c.id, c.identity, c.language, c.mailbox, c.has_postal, c.provider, "
+            "n.id, n.route, n.route_reason, n.review, n.excluded "
+            "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
+            "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
+            "WHERE p.kind = 'professional' AND (n.id IS NULL OR n.delivery_id IS NULL) "
+            "ORDER BY p.sender, c.mailbox, p.identity"
+        ),
+        {"wave_id": wave_id},
+    )
+    async for part in rows.partitions(PART):
+        for row in part:
+            yield OwedProfessional(*row)
+
+
+# -- children, gathered by the adult who is told ---------------------------------------------------------------------
+
+
+class Ward(NamedTuple):
+    """A child to be told through an adult, and the way to that adult."""
+
+    recipient: int
+    person: int
+    sender: str
+    identity: bytes
+    exposure_set: int
+    language: str
+    provider: str
+    route: str
+    reason: str
+
+
+async def prepare_wards(connection: AsyncConnection) -> None:
+    """The temporary table that gathers children by recipient, empty."""
+    await fresh(connection, "wards", "recipient_id INTEGER, person_id INTEGER, route TEXT, reason TEXT")
+
+
+async def add_wards(connection: AsyncConnection, rows: list[tuple[int, int, str, str]]) -> None:
+    """(recipient's contact, person, route, reason)."""
+    await insert_many(connection, "wards", ("recipient_id", "person_id", "route", "reason"), rows)
+
+
+async def wards(connection: AsyncConnection) -> AsyncIterator[Ward]:
+    """All gathered children, those of one recipient side by side."""
+    rows = await connection.stream(
+        text(
+            "SELECT w.recipient_id, p.id, p.sender, p.identity, p.exposure_set_id, h.language, h.provider, "
+            "w.route, w.reason FROM wards w CROSS JOIN persons p CROSS JOIN contacts h "
+            "WHERE p.id = w.person_id AND h.id = w.recipient_id ORDER BY w.recipient_id, p.identity"
+        )
+    )
+    async for part in rows.partitions(PART):
+        for row in part:
+            yield Ward(*row)
+
+
+# -- what a plan writes ----------------------------------------------------------------------------------------------
+
+
+async def next_delivery(connection: AsyncConnection) -> int:
+    """The id from which new deliveries may be numbered. (The plan numbers them itself, so that notifications can name
+    them in the same bulk; a PostgreSQL sequence will have to be set afterwards.)"""
+    return int((await connection.execute(text("SELECT COALESCE(MAX(id), 0) + 1 FROM deliveries"))).scalar_one())
+
+
+async def taken_tokens(connection: AsyncConnection, tokens: Sequence[bytes]) -> set[bytes]:
+    """Those of ``tokens`` that a delivery bears already."""
+    query = text("SELECT token FROM deliveries WHERE token IN :tokens").bindparams(bindparam("tokens", expanding=True))
+    taken: set[bytes] = set()
+    for first in range(0, len(tokens), TOKENS_AT_ONCE):
+        rows = await connection.execute(query, {"tokens": list(tokens[first : first + TOKENS_AT_ONCE])})
+        taken.update(rows.scalars())
+    return taken
+
+
+async def has_deliveries(connection: AsyncConnection, wave_id: int) -> bool:
+    """Whether the wave has any delivery."""
+    rows = await connection.execute(
+        text("SELECT 1 FROM deliveries WHERE wave_id = :wave_id LIMIT 1"), {"wave_id": wave_id}
+    )
+    return rows.one_or_none() is not None
+
+
+_DELIVERY = (
+    "id",
+    "token",
+    "wave_id",
+    "segment_id",
+    "contact_id",
+    "channel",
+    "state",
+    "provider",
+    "since_ms",
+    "attempt",
+    "retries",
+    "doubts",
+    "epoch",
+    "due_ms",
+)
+_NOTIFICATION = (
+    "wave_id",
+    "person_id",
+    "segment_id",
+    "route",
+    "route_reason",
+    "review",
+    "excluded",
+    "delivery_id",
+)
+
+
+async def insert_deliveries(
+    connection: AsyncConnection, rows: list[tuple[int, bytes, int, int, int, str, str, str, int]]
+) -> None:
+    """(id, token, wave, segment, contact, channel, state, provider, since_ms): never attempted, due at once."""
+    await insert_many(connection, "deliveries", _DELIVERY, [(*row, 0, 0, 0, 0, 0) for row in rows])
+
+
+async def insert_notifications(
+    connection: AsyncConnection, rows: list[tuple[int, int, int, str, str, str, str, int | None]]
+) -> None:
+    """(wave, person, segment, route, reason, review, excluded, delivery): not approved."""
+    await insert_many(connection, "notifications", _NOTIFICATION, rows)

@@ -1,0 +1,71 @@
+"""Fixtures that every room's tests share: a real key, a real database in tmp_path, the sample's settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from notifier.campaign import Settings, load, shipped
+from notifier.storage.database import Database, create_database, open_database
+from notifier.vault import Keys, Vault, write_key_file
+
+NOW = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def _founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One campaign, made once: running the migrations for every test would cost minutes."""
+    founded = tmp_path_factory.mktemp("founded") / "campaign"
+    founded.mkdir()
+    shutil.copy(shipped("data") / "campaign" / "sample.toml", founded / "campaign.toml")
+    keys = Keys.new("test-campaign")
+    write_key_file(founded / "campaign.key", keys)
+    create_database(founded / "campaign.db", Vault(keys), NOW)
+    return founded
+
+
+@pytest.fixture
+def folder(tmp_path: Path, _founded: Path) -> Path:
+    """A sample campaign's folder: campaign.toml, key, database."""
+    return Path(shutil.copytree(_founded, tmp_path / "campaign"))
+
+
+@pytest.fixture
+def vault(folder: Path) -> Vault:
+    return Vault(Keys.load((folder / "campaign.key").read_text(), "the test's key"))
+
+
+@pytest.fixture
+def settings(folder: Path) -> Settings:
+    return load(folder, environment={})
+
+
+@pytest.fixture
+def opened(folder: Path, vault: Vault):
+    """``async with opened() as database``: inside the test's own event loop (``asyncio.run``)."""
+
+    @asynccontextmanager
+    async def opener() -> AsyncIterator[Database]:
+        async with open_database(folder / "campaign.db", vault) as database:
+            yield database
+
+    return opener
+
+
+@pytest.fixture(autouse=True)
+def _no_override(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own NOTIFIER_… variables must not steer a test."""
+    for variable in list(os.environ):
+        if variable.startswith("NOTIFIER_"):
+            monkeypatch.delenv(variable)

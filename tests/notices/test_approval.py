@@ -1,0 +1,332 @@
+"""Approval over a real database: one transaction, everything of the wave, and nothing moves afterwards (I7)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from notifier.campaign import shipped
+from notifier.errors import OperatorError, StorageError
+from notifier.model import to_ms
+from notifier.notices import approval
+from notifier.notices.approval import NoticeShelf, approve, describe, findings, load_batch, verify_bound
+from notifier.notices.preview import write_preview
+from notifier.storage import batches
+from notifier.storage.database import insert_many
+from notifier.storage.exposures import ExposureSets
+from notifier.storage.segments import segment_key, segments_of
+
+AT = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
+
+
+async def plant(connection, keys, persons_per_segment=3, *, first=1):
+    """A wave as `plan` leaves it: in each segment the first person is mailed, the second has no route, the third is
+    held by a review."""
+    await connection.execute(
+        text(
+            "INSERT INTO waves (id, name, kind, created_ms) VALUES (1, 'initial', 'initial', :now) "
+            "ON CONFLICT (id) DO NOTHING"
+        ),
+        {"now": to_ms(AT)},
+    )
+    await connection.execute(
+        text(
+            "INSERT INTO imports (id, kind, state, sha256, profile, settings_digest, incident, name, size_bytes, "
+            "encoding, as_of, rows_read, records, rejections, persons_new, persons_known) VALUES "
+            "(1, 'directory', 'complete', 'x', 'directory', 'x', '', 'x', 1, '', '', 0, 0, 0, 0, 0) "
+            "ON CONFLICT (id) DO NOTHING"
+        )
+    )
+    sets = await ExposureSets.load(connection)
+    number = first
+    for place, key in enumerate(keys, first):
+        exposure_set = await sets.intern(key.exposures)
+        columns = ("id", "wave_id", "sender", "audience", "profession", "form", "exposure_set_id", "language")
+        row = (place, 1, key.sender, key.audience.value, key.profession, key.form.value, exposure_set, key.language)
+        await insert_many(connection, "segments", columns, [row])
+        for offset in range(persons_per_segment):
+            route, review = [("email", ""), ("none", ""), ("email", "ambiguous")][offset % 3]
+            identity = hashlib.sha256(b"person%d" % number).digest()[:16]
+            contact = delivery = None
+            if route == "email" and not review:
+                contact = delivery = number
+                await connection.execute(
+                    text(
+                        "INSERT INTO contacts (id, import_id, line, sender, identity, kind, link, status, language, "
+                        "as_of, current, has_postal, provider, sealed) VALUES (:id, 1, :id, 'clairval', :identity, "
+                        "'member', 'A', 'active', 'fr', '', 1, 0, 'other', x'00')"
+                    ),
+                    {"id": number, "identity": identity},
+                )
+                await connection.execute(
+                    text(
+                        "INSERT INTO deliveries (id, token, wave_id, segment_id, contact_id, channel, state, attempt, "
+                        "retries, doubts, epoch, provider, due_ms, since_ms) VALUES (:id, :token, 1, :segment, :id, "
+                        "'mail', 'queued', 0, 0, 0, 0, 'other', 0, 0)"
+                    ),
+                    {"id": number, "token": identity[::-1], "segment": place},
+                )
+            columns = ("id", "sender", "identity", "kind", "profession", "exposure_set_id", "sealed", "contact_id")
+            columns += ("rung", "identity_review", "excluded", "excluded_reason", "excluded_by")
+            row = (number, "clairval", identity, "insured", "", exposure_set, b"", contact, "member", "", "", "", "")
+            await insert_many(connection, "persons", columns, [row])
+            columns = ("id", "wave_id", "person_id", "segment_id", "route", "route_reason", "review", "excluded")
+            row = (number, 1, number, place, route, "mailbox" if contact else "", review, "", delivery)
+            await insert_many(connection, "notifications", (*columns, "delivery_id"), [row])
+            number += 1
+
+
+@pytest.fixture
+def keys(make_key):
+    return [make_key("insured"), make_key("dependant", "children"), make_key("professional")]
+
+
+async def entries(database, kind):
+    async with database.read() as connection:
+        rows = await connection.execute(
+            text("SELECT subject, body FROM entries WHERE kind = :kind ORDER BY id"), {"kind": kind}
+        )
+        return [(subject, json.loads(body)["facts"]) for subject, body in rows]
+
+
+def test_i7_approval_freezes_every_notification_of_the_wave_once(opened, vault, settings, folder, keys):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            assert (made.number, made.notifications) == (1, 9)
+            async with database.read() as connection:
+                counts = await connection.execute(
+                    text(
+                        "SELECT (SELECT COUNT(*) FROM notifications WHERE batch_id = :b), "
+                        "(SELECT COUNT(*) FROM deliveries WHERE batch_id = :b)"
+                    ),
+                    {"b": made.batch_id},
+                )
+                assert tuple(counts.one()) == (9, 3)
+                files = await batches.batch_files(connection, made.batch_id)
+            assert {"templates/catalogue.toml", "templates/fr/base/own.md", "data/categories.toml"} <= set(files)
+            [(subject, told)] = await entries(database, "batch_approved")
+            assert (subject, told["by"], told["batch"], told["digest"]) == ("", "dpo", 1, made.digest)
+            assert told["files"] == {path: hashlib.sha256(content).hexdigest() for path, (_, content) in files.items()}
+            frozen = await entries(database, "notification_frozen")
+            assert len(frozen) == len({subject for subject, _ in frozen}) == 9
+            assert sorted(facts["route"] for _, facts in frozen) == ["email"] * 3 + ["held"] * 3 + ["none"] * 3
+            assert sum(bool(facts["delivery"]) for _, facts in frozen) == 3
+            identity = hashlib.sha256(b"person1").digest()[:16]
+            assert vault.pseudonym("clairval", identity) in {subject for subject, _ in frozen}
+
+            again = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            assert (again.number, again.notifications) == (None, 0)
+            assert len(await entries(database, "batch_approved")) == 1
+
+            async with database.write() as connection:  # a later import adds somebody: the next batch
+                await plant(connection, [replace(keys[0], profession="x")], 1, first=50)
+            later = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            assert (later.number, later.notifications) == (2, 1)
+
+    asyncio.run(story())
+
+
+def test_i7_more_notifications_than_a_chunk_are_all_journaled(opened, vault, settings, folder, keys, monkeypatch):
+    monkeypatch.setattr(batches, "CHUNK", 4)
+
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            assert len({subject for subject, _ in await entries(database, "notification_frozen")}) == 9
+
+    asyncio.run(story())
+
+
+def test_i7_editing_texts_and_settings_after_approval_changes_nothing(opened, vault, settings, folder, keys, somebody):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            arguments = {"to": "a@courriel.example", "message_id": "<a@b.example>", "date": AT}
+            before = [(await NoticeShelf(database)(made.batch_id, n)).render(somebody, **arguments) for n in (1, 2, 3)]
+
+            shutil.copytree(shipped("templates"), folder / "templates")
+            for path in (folder / "templates" / "fr").rglob("*.md"):
+                path.write_text("{{ broken", encoding="utf-8")
+            toml = (folder / "campaign.toml").read_text(encoding="utf-8").replace("Mutuelle Clairval", "Autre")
+            (folder / "campaign.toml").write_text(toml, encoding="utf-8")
+            with pytest.raises(OperatorError):
+                write_preview(folder, settings, await _segments(database), folder / "preview", now=AT)
+            shelf = NoticeShelf(database)
+            after = [(await shelf(made.batch_id, n)).render(somebody, **arguments) for n in (1, 2, 3)]
+            assert before == after
+            assert await shelf(made.batch_id, 1) is await shelf(made.batch_id, 1)
+
+    asyncio.run(story())
+
+
+async def _segments(database):
+    async with database.read() as connection:
+        return await segments_of(connection, "initial")
+
+
+def test_i7_a_bound_value_that_moved_is_named(opened, vault, settings, folder, keys):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+
+            async def differing(**update):
+                async with database.read() as connection:
+                    return await verify_bound(connection, settings.model_copy(update=update), wave="initial")
+
+            assert await differing() == []
+            relay = settings.relay
+            slower = relay.model_copy(update={"rate": 0.5, "connections": 1, "messages_per_connection": 5})
+            assert await differing(relay=slower, retry=settings.retry.model_copy(update={"first_seconds": 1})) == []
+            moved = relay.model_copy(update={"port": 26, "host": "localhost"})
+            assert await differing(relay=moved) == [
+                'relay.host (approved "127.0.0.1", now "localhost")',
+                "relay.port (approved 2525, now 26)",
+            ]
+            sender = settings.senders[0].model_copy(update={"from_address": "x@autre.example"})
+            [told] = await differing(senders=(sender,))
+            assert told.startswith("senders.clairval.from_address (approved")
+            resend = settings.doubt.model_copy(update={"policy": "hold"})
+            assert await differing(doubt=resend) == ['doubt.policy (approved "resend", now "hold")']
+            first, second = settings.incidents
+            [told] = await differing(incidents=(first, second.model_copy(update={"portal": "x"})))
+            assert told.startswith("incidents.almerys.portal")
+            async with database.write() as connection:  # nothing left to send: nothing to hold to
+                await connection.execute(text("UPDATE deliveries SET state = 'accepted'"))
+            assert await differing(relay=moved) == []
+
+    asyncio.run(story())
+
+
+def test_i7_a_frozen_file_that_was_altered_stops_sending(opened, vault, settings, folder, keys):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            async with database.write() as connection:
+                await connection.execute(
+                    text("UPDATE batch_files SET content = x'41' WHERE path = 'templates/fr/base/own.md'")
+                )
+            with pytest.raises(StorageError, match=r"own\.md of batch 1 of wave initial was altered"):
+                await NoticeShelf(database)(made.batch_id, 1)
+
+    asyncio.run(story())
+
+
+def test_i7_errors_block_and_nothing_is_frozen(opened, vault, settings, folder, make_key):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, [make_key(), make_key(categories=["password"])])
+            with pytest.raises(OperatorError, match=r"nothing was frozen: category .*password"):
+                await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            relay = settings.relay.model_copy(update={"host": "mx.example"})
+            with pytest.raises(OperatorError, match="sample-relay"):
+                await approve(
+                    database,
+                    vault,
+                    settings.model_copy(update={"relay": relay}),
+                    folder,
+                    wave="initial",
+                    by="x",
+                    now=AT,
+                )
+            async with database.read() as connection:
+                assert await batches.batches(connection) == []
+            assert await entries(database, "batch_approved") == []
+
+    asyncio.run(story())
+
+
+def test_i7_a_failure_in_the_middle_leaves_nothing(opened, vault, settings, folder, keys, monkeypatch):
+    """The journal fails after the batch, its files and its notifications were written."""
+
+    async def fails(connection, entries):
+        raise RuntimeError("disk full")
+
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            monkeypatch.setattr(approval.journal, "append", fails)
+            with pytest.raises(RuntimeError):
+                await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            monkeypatch.undo()
+            async with database.read() as connection:
+                assert await batches.batches(connection) == []
+                left = await connection.execute(text("SELECT COUNT(*) FROM notifications WHERE batch_id IS NOT NULL"))
+                assert left.scalar_one() == 0
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            assert made.notifications == 9
+
+    asyncio.run(story())
+
+
+def test_a_wave_that_was_never_planned_is_told(opened, vault, settings, folder):
+    async def story():
+        async with opened() as database:
+            with pytest.raises(OperatorError, match="there is no wave spring"):
+                await approve(database, vault, settings, folder, wave="spring", by="dpo", now=AT)
+
+    asyncio.run(story())
+
+
+def test_the_bound_settings_come_back_as_they_were(opened, vault, settings, folder, keys):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            async with database.read() as connection:
+                _, frozen = await load_batch(connection, made.batch_id)
+                assert await segment_key(connection, 1) == keys[0]
+                with pytest.raises(StorageError, match="no segment"):
+                    await segment_key(connection, 99)
+            assert (frozen.incidents, frozen.senders) == (settings.incidents, settings.senders)
+            assert (frozen.relay.host, frozen.relay.port, frozen.doubt) == ("127.0.0.1", 2525, settings.doubt)
+
+    asyncio.run(story())
+
+
+def test_check_and_description_and_preview_tell_of_every_segment(opened, settings, folder, keys, tmp_path):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            found = await findings(database, settings, folder, wave="initial", now=AT)
+            assert {finding.severity for finding in found} == {"warning"}
+            lines, waiting = await describe(database, settings, folder, wave="initial")
+            assert waiting == 9
+            assert sum("segment " in line for line in lines) == 3
+            segments = await _segments(database)
+        assert [(segment.id, segment.notifications, segment.waiting) for segment in segments] == [
+            (1, 3, 3),
+            (2, 3, 3),
+            (3, 3, 3),
+        ]
+        files = write_preview(folder, settings, segments, tmp_path / "out", now=AT)
+        assert sorted(path.name for path in files) == sorted(
+            ["index.html"] + [f"segment-{n}.{kind}" for n in (1, 2, 3) for kind in ("html", "txt", "eml")]
+        )
+        assert "Tom Exemple" in (tmp_path / "out" / "segment-2.txt").read_text(encoding="utf-8")
+        assert "9 notifications in 3 segments" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        assert write_preview(folder, settings, [], tmp_path / "none", now=AT) == []
+        assert not (tmp_path / "none").exists()
+
+    asyncio.run(story())

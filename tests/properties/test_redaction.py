@@ -1,0 +1,78 @@
+"""I8: whatever a server says, what is stored of it holds nothing of its recipient."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.delivery.replies import LONGEST, redacted, values
+from notifier.model import Contact
+
+NAMES = st.text(alphabet="abcdefghijklmnopqrstuvwxyzéèêëïîôûüçœæßñøåÉÀÇŒ' -", min_size=4, max_size=18).filter(
+    lambda name: len(name.strip(" '-")) >= 4 and not {"recipient", "number"} & set(re.split(r"\W", name.lower()))
+)
+LOCALS = st.from_regex(r"[a-z][a-z0-9._+-]{3,20}", fullmatch=True)
+DOMAINS = st.from_regex(r"[a-z][a-z0-9-]{2,12}[a-z0-9]\.(example|test)", fullmatch=True)
+CASES = st.sampled_from([str, str.upper, str.lower, str.title, str.swapcase, str.casefold])
+NOISE = st.text(alphabet="abcXYZ 0123456789<>()[]:;,.\"'=\\\r\n\t éÜ\u00a0", max_size=30)
+
+
+@given(
+    name=NAMES,
+    forename=NAMES,
+    local=LOCALS,
+    domain=DOMAINS,
+    parts=st.lists(
+        st.tuples(st.sampled_from(["address", "quoted", "xtext", "local", "domain", "name", "forename"]), CASES, NOISE),
+        min_size=1,
+        max_size=6,
+    ),
+    latin=st.booleans(),
+)
+def test_no_reply_keeps_its_recipient(name, forename, local, domain, parts, latin):
+    contact = Contact(name, forename, email=f"{local}@{domain}")
+    spoken = {
+        "address": contact.email,
+        "quoted": f'"{local}"@{domain}',
+        "xtext": f"rfc822;{local}+40{domain}",
+        "local": local,
+        "domain": domain,
+        "name": name,
+        "forename": forename,
+    }
+    reply = "5.1.1 " + "".join(f"{noise} {case(spoken[what])} " for what, case, noise in parts)
+    if latin:  # as the SMTP library hands over bytes that are no UTF-8
+        reply = reply.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+    stored = redacted(reply, values([contact], frozenset()))
+    assert len(stored) <= LONGEST and "\n" not in stored and "\r" not in stored
+    bare = stored.replace("<recipient>", "\0").replace("<number>", "\0").casefold()
+    for forbidden in (contact.email, local, domain, name.strip(" '-"), forename.strip(" '-")):
+        assert forbidden.casefold() not in bare
+
+
+@given(name=st.from_regex(r"[a-z]{2,3}", fullmatch=True).filter(lambda name: name not in {"hi", "end"}), case=CASES)
+def test_a_short_name_is_found_where_it_stands_alone(name, case):
+    contact = Contact(name, "", email="x@courriel.example")
+    stored = redacted(f"hi {case(name)}, ({case(name)}) end", values([contact], frozenset()))
+    assert stored == "hi <recipient>, (<recipient>) end"
+
+
+def test_a_short_name_does_not_eat_words():
+    assert redacted("mailbox is full", values([Contact("Li", "Al")], frozenset())) == "mailbox is full"
+
+
+def test_accents_do_not_hide_a_name():
+    forbidden = values([Contact("Lefèvre-Müller", "Hélène")], frozenset())
+    assert redacted("no LEFEVRE, no Muller, no helene here", forbidden) == (
+        "no <recipient>, no <recipient>, no <recipient> here"
+    )
+    assert redacted("no Lefêvre", values([Contact("LEFEVRE", "")], frozenset())) == "no <recipient>"
+
+
+def test_a_listed_provider_stays_readable():
+    contact = Contact("Lenoir", "Marie", email="m.lenoir@grand-public.example")
+    stored = redacted("throttled by grand-public.example", values([contact], frozenset({"grand-public.example"})))
+    assert stored == "throttled by grand-public.example"
+    assert "grand-public" not in redacted("by grand-public.example", values([contact], frozenset()))

@@ -1,0 +1,214 @@
+"""A real SMTP server that misbehaves on script.
+
+``server.on(address, act, …)``: what happens at this recipient's first, second … transaction; after the last act it
+behaves well. ``server.on_mail(act, …)``: the same for the coming MAIL commands, whoever they are for. It writes down
+every message it took and the time of every MAIL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Act:
+    """At ``phase`` (mail, rcpt, data, body, final, rset): say ``reply`` if there is one; then: "" go on, "drop" cut
+    the connection, "take_drop" take the message and cut, "hang" say nothing more, "slow" answer well after ``wait``."""
+
+    phase: str
+    reply: str = ""
+    then: str = ""
+    wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A message the server answers for."""
+
+    recipient: str
+    return_path: str
+    data: bytes
+    at: float
+
+
+class Cut(Exception):
+    """The server ends the connection without a word."""
+
+
+@dataclass
+class Server:
+    greeting: str = "220 relay.example ESMTP"
+    extensions: tuple[str, ...] = ("SIZE 10000000", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES")
+    knows_ehlo: bool = True
+    most_sessions: int = 1000
+    messages_per_session: int = 1_000_000
+    starttls: ssl.SSLContext | None = None
+    login: tuple[str, str] | None = None
+    port: int = 0
+    taken: list[Taken] = field(default_factory=list)
+    mails: list[float] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    sessions: int = 0
+    most_open: int = 0
+    open: int = 0
+    acts: dict[str, deque[Act]] = field(default_factory=lambda: defaultdict(deque))
+    mail_acts: deque[Act] = field(default_factory=deque)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    on_take: object = None
+
+    def on(self, address: str, *acts: Act) -> None:
+        self.acts[address].extend(acts)
+
+    def on_mail(self, *acts: Act) -> None:
+        self.mail_acts.extend(acts)
+
+    def copies(self, address: str) -> int:
+        return sum(taken.recipient == address for taken in self.taken)
+
+    async def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.sessions += 1
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            await _Session(self, reader, writer).run()
+        except (Cut, ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.open -= 1
+            writer.transport.abort()
+
+
+class _Session:
+    def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.server, self.reader, self.writer = server, reader, writer
+        self.return_path = self.recipient = ""
+        self.act: Act | None = None
+        self.messages = 0
+        self.secure = False
+
+    def say(self, *lines: str) -> None:
+        self.writer.write("".join(line + "\r\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+    async def play(self, phase: str) -> bool:
+        """Whether the script answered in our place."""
+        act = self.act
+        if act is None or act.phase != phase:
+            return False
+        self.act = None
+        if act.then == "hang":
+            await self.server.closing.wait()
+            raise Cut
+        if act.wait:
+            await asyncio.sleep(act.wait)
+        if act.reply:
+            self.say(*act.reply.split("\n"))
+        if act.then == "drop" or act.reply.startswith("421"):
+            await self.writer.drain()
+            raise Cut
+        return bool(act.reply)
+
+    async def run(self) -> None:
+        server = self.server
+        if server.open > server.most_sessions:
+            self.say("421 4.7.0 too many connections")
+            return
+        self.say(server.greeting)
+        if not server.greeting.startswith("220"):
+            await self.writer.drain()
+            return
+        while line := await self.reader.readline():
+            command = line.decode("utf-8", "replace").rstrip("\r\n")
+            server.commands.append(command)
+            verb = command[:4].upper()
+            if verb == "EHLO" and server.knows_ehlo:
+                extra = [] if server.starttls is None or self.secure else ["STARTTLS"]
+                extra += ["AUTH PLAIN LOGIN"] if server.login else []
+                lines = ["relay.example", *server.extensions, *extra]
+                self.say(*(f"250-{one}" for one in lines[:-1]), f"250 {lines[-1]}")
+            elif verb == "HELO":
+                self.say("250 relay.example")
+            elif verb == "STAR" and server.starttls is not None:
+                self.say("220 go ahead")
+                await self.writer.drain()
+                await self.writer.start_tls(server.starttls)
+                self.secure = True
+            elif verb == "AUTH" and server.login is not None:
+                right = base64.b64encode(("\0" + "\0".join(server.login)).encode()).decode()
+                self.say("235 2.7.0 welcome" if command == f"AUTH PLAIN {right}" else "535 5.7.8 bad credentials")
+            elif verb == "MAIL":
+                await self.mail(command)
+            elif verb == "RCPT":
+                await self.rcpt(command)
+            elif verb == "DATA":
+                await self.data()
+            elif verb == "RSET":
+                if not await self.play("rset"):
+                    self.say("250 2.0.0 Ok")
+            elif verb == "QUIT":
+                self.say("221 2.0.0 Bye")
+                await self.writer.drain()
+                return
+            else:
+                self.say("500 5.5.2 what?")
+
+    async def mail(self, command: str) -> None:
+        self.server.mails.append(time.monotonic())
+        if self.messages >= self.server.messages_per_session:
+            self.say("421 4.7.0 enough for this connection")
+            await self.writer.drain()
+            raise Cut
+        self.messages += 1
+        self.return_path = command.partition("<")[2].partition(">")[0]
+        self.act = self.server.mail_acts.popleft() if self.server.mail_acts else None
+        if not await self.play("mail"):
+            self.say("250 2.1.0 Ok")
+
+    async def rcpt(self, command: str) -> None:
+        self.recipient = command.partition("<")[2].partition(">")[0]
+        script = self.server.acts.get(self.recipient)
+        self.act = script.popleft() if script else None
+        if not await self.play("rcpt"):
+            self.say("250 2.1.5 Ok")
+
+    async def data(self) -> None:
+        if await self.play("data"):
+            return
+        self.say("354 go on")
+        if self.act is not None and self.act.phase == "body":
+            await self.reader.readexactly(20)
+            raise Cut
+        data = await self.reader.readuntil(b"\r\n.\r\n")
+        act = self.act
+        if act is not None and act.phase == "final" and act.then == "take_drop":
+            self.take(data)
+            raise Cut
+        if not await self.play("final"):
+            self.take(data)
+            self.say(f"250 2.0.0 Ok: queued as {len(self.server.taken):08X}")
+
+    def take(self, data: bytes) -> None:
+        message = data[:-3].replace(b"\r\n..", b"\r\n.")
+        self.server.taken.append(Taken(self.recipient, self.return_path, message, time.monotonic()))
+        if callable(self.server.on_take):
+            self.server.on_take()
+
+
+@asynccontextmanager
+async def serving(server: Server, *, implicit: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    """The server, listening on a free port of this machine."""
+    listener = await asyncio.start_server(
+        server.session, "127.0.0.1", server.port, ssl=implicit, limit=2**24, backlog=200
+    )
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        listener.close()

@@ -1,0 +1,115 @@
+"""Stories: files in, mailbox and proof out; the command line as a process, a real SMTP server beside it."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+SECONDS = 120
+
+
+@dataclass
+class Answer:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+@dataclass
+class Cli:
+    """`notifier`, as an operations team runs it."""
+
+    campaign: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def argv(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "notifier.cli.main", "-C", str(self.campaign), *map(str, arguments)]
+
+    def env(self, **more: str) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
+        return {**inherited, **self.environment, **more}
+
+    def __call__(self, *arguments: str | Path, expect: int | tuple[int, ...] = 0, **environment: str) -> Answer:
+        done = subprocess.run(
+            self.argv(*arguments),
+            env=self.env(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        expected = (expect,) if isinstance(expect, int) else expect
+        assert done.returncode in expected, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass
+class Sink:
+    """An SMTP server that takes everything and remembers it."""
+
+    port: int
+    accepted: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
+        assert len(envelope.rcpt_tos) == 1
+        self.accepted.append((envelope.rcpt_tos[0], envelope.original_content))
+        return "250 2.0.0 Ok"
+
+    @property
+    def mailboxes(self) -> Counter[str]:
+        return Counter(recipient for recipient, _content in self.accepted)
+
+    def messages(self) -> Iterator[tuple[str, EmailMessage]]:
+        for recipient, content in self.accepted:
+            message = email.message_from_bytes(content, policy=email.policy.default)
+            assert isinstance(message, EmailMessage)
+            yield recipient, message
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    sink = Sink(port)
+    controller = Controller(sink, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield sink
+    controller.stop()
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sink: Sink) -> Cli:
+    """A sample campaign whose relay is the sink."""
+    cli = Cli(
+        tmp_path / "campaign",
+        {
+            "NOTIFIER_RELAY__PORT": str(sink.port),
+            "NOTIFIER_RETRY__FIRST_SECONDS": "0.3",
+            "HOME": str(tmp_path),
+        },
+    )
+    cli("init", cli.campaign, "--sample")
+    return cli
