@@ -246,6 +246,18 @@ async def decide_review(app: App, case_id: int, decision: str) -> None:
     await decide(app.database, app.vault, case_id, decision, by=app.by, now=utc_now())
 
 
+async def _know_wave(app: App, wave: str | None, *, may_be_first: bool = False) -> None:
+    """A misspelt wave must not look like one with nothing to do. ``may_be_first``: fine as long as there is none."""
+    from notifier.storage.waves import waves
+
+    async with app.database.read() as connection:
+        there = [each.name for each in await waves(connection)]
+    if not there and not may_be_first:
+        raise OperatorError("nothing is planned yet: run `notifier plan` first")
+    if there and wave is not None and wave not in there:
+        raise OperatorError(f"there is no wave {wave!r} (there: {', '.join(there)})")
+
+
 # -- notices -------------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +266,7 @@ async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) 
     from notifier.notices.preview import write_preview as write
     from notifier.storage.segments import segments_of
 
+    await _know_wave(app, wave, may_be_first=True)
     async with app.database.read() as connection:
         counted = await segments_of(connection, wave)
     chosen = [each for each in counted if segment is None or each.id == segment]
@@ -267,15 +280,30 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
     from notifier.delivery.examination import examine
     from notifier.notices.approval import findings
 
+    await _know_wave(app, wave, may_be_first=True)
     found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
+    found += _key_findings(app)
     relay = app.settings.relay
     return found, await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
+
+
+def _key_findings(app: App) -> list[Finding]:
+    """Whether somebody else on this machine can read the key: with the database it is as good as the file of NIRs."""
+    from notifier.notices.findings import Finding
+
+    path = app.folder / app.settings.key.path
+    mode = path.stat().st_mode & 0o777 if path.is_file() else 0
+    if not mode & 0o077:
+        return []
+    text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
+    return [Finding("key-mode", "[key] path", text)]
 
 
 async def describe_batch(app: App, wave: str) -> tuple[list[str], int]:
     """What `approve` is about to freeze, in lines, and how many notifications."""
     from notifier.notices.approval import describe
 
+    await _know_wave(app, wave)
     return await describe(app.database, app.settings, app.folder, wave=wave)
 
 
@@ -304,6 +332,7 @@ async def send(
     from notifier.delivery import sender
     from notifier.notices.approval import NoticeShelf, verify_bound
 
+    await _know_wave(app, wave)
     async with app.database.read() as connection:
         differing = await verify_bound(connection, app.settings, wave=wave)
     if differing:

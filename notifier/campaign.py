@@ -28,7 +28,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 Text = Annotated[str, Field(min_length=1)]

@@ -54,11 +54,13 @@ def found(directory: Path, *, sample: bool, environment: Mapping[str, str] = os.
     keys = Keys.new(campaign_id)
     vault = Vault(keys)
     key_path = directory / SAMPLE_KEY if sample else _config_home(environment) / "notifier" / f"{campaign_id}.key"
-    directory.parent.mkdir(parents=True, exist_ok=True)
     beside = directory.parent / f".{directory.name}.{campaign_id}"
     try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
         _make(beside, vault, keys, key_path, sample=sample)
         _move(beside, directory)
+    except OSError as error:
+        raise SettingsError(f"no campaign can be made in {directory}: {error.strerror}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Founded(campaign_id, key_path, vault.fingerprint, already=False)
@@ -70,6 +72,9 @@ def _move(beside: Path, directory: Path) -> None:
     if not directory.exists():
         beside.rename(directory)
         return
+    # Not the mode of the folder that was there: a campaign is its operator's alone.
+    with contextlib.suppress(OSError):
+        directory.chmod(0o700)
     for child in sorted(beside.iterdir(), key=lambda path: path.name == FILE):
         child.rename(directory / child.name)
 
@@ -84,10 +89,11 @@ def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, *, sample: boo
     now = datetime.now(UTC)
     beside.mkdir(mode=0o700)
     for name in FOLDERS:
-        (beside / name).mkdir()
+        (beside / name).mkdir(mode=0o700)
     source = shipped("data") / "campaign" / ("sample.toml" if sample else "blank.toml")
     text = source.read_text(encoding="utf-8").replace(_KEY_BLANK, str(key_path).replace("\\", "\\\\"))
     (beside / FILE).write_text(text, encoding="utf-8")
+    (beside / FILE).chmod(0o600)
     settings = load(beside, environment={})
     database = sqlite_path(settings.database, beside)
     create_database(database, vault, now)

@@ -5,6 +5,7 @@ Decides nothing itself: it reads the account (storage/accounting.py) and says wh
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from notifier.campaign import Settings
+from notifier.errors import OperatorError
 from notifier.model import Term, to_ms
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
@@ -67,14 +69,14 @@ class Standing:
         if account.rows.open_rejections:
             found.append(f"{account.rows.open_rejections} rejected rows are open (DIR/rejections/)")
         for wave in account.waves:
-            held = wave.deliveries.get("in_doubt", 0)
+            held = wave.deliveries.get("in_doubt", 0) - wave.resend
             if held:
-                found.append(f"{held} deliveries of wave {wave.name} are in doubt")
+                found.append(f"{held} deliveries of wave {wave.name} are held in doubt")
             if letters := wave.deliveries.get("to_print", 0):
                 found.append(f"{letters} letters of wave {wave.name} are to be printed and posted")
         return found
 
-    def next_step(self) -> str:
+    def next_step(self) -> str:  # noqa: PLR0911  (a table, read downwards)
         """The command that follows."""
         account = self.account
         if not account.rows.read:
@@ -116,6 +118,8 @@ class Standing:
 
 
 def _mail_waits(wave: WaveAccount) -> bool:
+    if wave.resend:
+        return True
     return bool(
         wave.frozen[Term.PENDING] and any(wave.deliveries.get(state) for state in ("queued", "deferred", "sending"))
     )
@@ -141,6 +145,9 @@ async def write_list(database: Database, vault: Vault, term: Term, out: Path, *,
                     writer.writerow([wave, sender, vault.pseudonym(sender, identity), reason])
                     count += 1
         beside.replace(out)
+    except OSError as error:
+        raise OperatorError(f"{out} cannot be written: {error.strerror}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -33,6 +34,7 @@ def init(terminal: Terminal, directory: Path, sample: bool) -> int:
     if made.already:
         terminal.result(body, f"{directory} is a campaign already ({made.campaign_id}): nothing was changed.")
         return 0
+    quoted = shlex.quote(str(directory))
     terminal.result(
         body,
         f"Campaign {made.campaign_id} is made in {directory}.",
@@ -40,9 +42,9 @@ def init(terminal: Terminal, directory: Path, sample: bool) -> int:
         f"  key          {made.key_path}   (mode 0600; without it nothing can be read: back it up now)",
         f"  fingerprint  {made.fingerprint}",
         "               (give this to your DPO and to a witness outside: a proof is checked against it)",
-        f"Next: notifier -C {directory} intake FILE --profile NAME"
+        f"Next: notifier -C {quoted} intake FILE --profile NAME"
         if sample
-        else f"Next: fill in {directory / 'campaign.toml'}; `notifier -C {directory} check` names what is blank.",
+        else f"Next: fill in {directory / 'campaign.toml'}; `notifier -C {quoted} check` names what is blank.",
     )
     return 0
 

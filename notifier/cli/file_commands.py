@@ -77,7 +77,7 @@ def _require(files: tuple[Path, ...], profile: str | None) -> None:
         raise OperatorError("say which layout the file has: --profile NAME")
     for path in files:
         if not path.is_file():
-            raise OperatorError(f"there is no file {path}")
+            raise OperatorError(f"{path} is not a regular file" if path.exists() else f"there is no file {path}")
 
 
 async def _report(terminal: Terminal, taken: AsyncIterator[FileTaken], *, persons: bool) -> int:
@@ -110,8 +110,11 @@ async def _report(terminal: Terminal, taken: AsyncIterator[FileTaken], *, person
         for file in every
     ]
     rejected = sum(file.rejections for file in every if not file.already)
-    lines = [f"{body['rows']} rows = {body['records']} records + {body['rejections']} rejected."]
-    if persons:
+    if every and all(file.already for file in every):
+        lines = ["Imported already: nothing was changed."]
+    else:
+        lines = [f"{body['rows']} rows = {body['records']} records + {body['rejections']} rejected."]
+    if persons and not all(file.already for file in every):
         lines.append(f"{body['persons_new']} new persons, {body['persons_known']} known before.")
     if rejected:
         lines.append(f"{rejected} rejections are open: read {terminal.folder / 'rejections'}.")

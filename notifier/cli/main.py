@@ -6,8 +6,10 @@ import getpass
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from notifier.cli import (
     campaign_commands,
@@ -20,6 +22,7 @@ from notifier.cli import (
     send_commands,
     status_commands,
 )
+from notifier.cli.terminal import Line, prepare_streams
 
 
 def _user() -> str:
@@ -38,6 +41,10 @@ def _version(context: click.Context, _parameter: click.Parameter, asked: bool) -
 class InOrderOfWork(click.Group):
     """Lists its commands in the order in which a campaign needs them."""
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        prepare_streams()
+        return super().main(*arguments, **options)
+
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(self.commands)
 
@@ -55,13 +62,15 @@ class InOrderOfWork(click.Group):
     default=Path(),
     help="The campaign's folder (or NOTIFIER_CAMPAIGN).",
 )
-@click.option("--by", default=_user, help="Who does this, for the journal (default: the system's user).")
+@click.option("--by", type=Line(), default=_user, help="Who does this, for the journal (default: the system's user).")
 @click.option("-v", "--verbose", is_flag=True, help="The debug log on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="As after the command: one JSON object on stdout.")
+@click.option("--yes", "assume_yes", is_flag=True, help="As after the command: ask no questions.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
 @click.pass_context
-def main(context: click.Context, campaign: Path, by: str, verbose: bool) -> None:
+def main(context: click.Context, /, campaign: Path, verbose: bool, **_of_the_command: Any) -> None:
     """Inform each person affected by a data breach, individually, and prove it (GDPR Art. 34).
 
     The order of work: init, intake, directory, plan, people review, preview, check, approve, send, status, proof. Every
@@ -71,7 +80,8 @@ def main(context: click.Context, campaign: Path, by: str, verbose: bool) -> None
 
     configure(verbose=verbose)
     if context.invoked_subcommand is None:
-        if (campaign / "campaign.toml").exists():
+        named = context.get_parameter_source("campaign") is not ParameterSource.DEFAULT
+        if named or context.params["as_json"] or (campaign / "campaign.toml").exists():
             context.invoke(status_commands.status)
         else:
             click.echo(context.get_help())

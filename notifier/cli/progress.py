@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from notifier.cli.terminal import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,21 +16,26 @@ if TYPE_CHECKING:
     from notifier.delivery.report import Progress
 
 PLAIN_SECONDS = 5.0
+CLEAR = "\r\x1b[2K"  # the live line
+STOPPING = "stopping: what is under way is finished first (a second Ctrl-C stops at once, and loses nobody)"
 
 
 @contextmanager
 def watch(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A function to call with each new :class:`Progress`; draws nothing when ``quiet``."""
-    if quiet:
-        yield lambda _progress: None
-        return
-    live = sys.stderr.isatty()
+    """A function to call with each new :class:`Progress`; draws nothing when ``quiet``, but says that it stops."""
+    live = not quiet and sys.stderr is not None and sys.stderr.isatty()
     started = time.monotonic()
     told = started
+    stopping = False
 
     def draw(progress: Progress) -> None:
-        nonlocal told
+        nonlocal told, stopping
         now = time.monotonic()
+        if progress.stopping and progress.outstanding and not stopping:
+            stopping = True
+            tell(f"{CLEAR if live else ''}{STOPPING}")
+        if quiet:
+            return
         if not live and now - told < PLAIN_SECONDS:
             return
         told = now
@@ -42,8 +47,8 @@ def watch(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             f"{counts.get('refused', 0)} · in doubt {counts.get('in_doubt', 0)} · under way {progress.outstanding} · "
             f"{rate:.0f}/s"
         )
-        click.echo(f"\r\x1b[2K{line}" if live else line, err=True, nl=not live)
+        tell(f"{CLEAR}{line}" if live else line, newline=not live)
 
     yield draw
     if live:
-        click.echo("\r\x1b[2K", err=True, nl=False)
+        tell(CLEAR, newline=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier.cli.terminal import Terminal, command
+from notifier.cli.terminal import Line, Terminal, command
 from notifier.model import utc_text
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def _lines(report: SendReport) -> list[str]:
     if report.reason == "rehearsed":
         return [f"{report.rendered} notices rendered and asserted; no connection was opened, nothing was changed."]
     lines = [
-        f"accepted {report.accepted} · deferred {report.deferred} · refused {report.refused} · expired {report.expired} "
-        f"· in doubt {report.in_doubt}"
+        f"accepted {report.accepted} · deferred {report.deferred} · refused {report.refused} · "
+        f"expired {report.expired} · in doubt {report.in_doubt}"
     ]
     if report.recovered:
         lines.insert(0, f"{report.recovered} deliveries of a run that was cut off are in doubt (RFC 1047).")
@@ -72,14 +72,16 @@ def _lines(report: SendReport) -> list[str]:
             lines.append(f"left: {count} {what}")
     if report.paused_reason:
         lines.append(f"PAUSED: {report.paused_reason} (`notifier resume` once it is mended)")
-    if report.next_due:
+    elif report.next_due and report.reason == "done":
         lines.append(f"The next is due at {utc_text(report.next_due)}: `notifier send --wait` waits for it.")
+    elif report.next_due:
+        lines.append("Run `notifier send` again for the rest: it goes on where this one stopped.")
     lines.append("Next: notifier status")
     return lines
 
 
 @command("pause", short_help="stop claiming")
-@click.option("--reason", default="paused by hand", show_default=True)
+@click.option("--reason", type=Line(), default="paused by hand", show_default=True)
 def pause(terminal: Terminal, reason: str) -> int:
     """Stop claiming: a running `send` ends after the transactions under way."""
     from notifier import app

@@ -6,14 +6,18 @@ What was asked for goes to stdout; progress, logs and questions go to stderr.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
+import io
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -24,6 +28,12 @@ LEFT = 1
 OPERATOR = 2
 TRY_LATER = 75
 SOFTWARE = 70  # EX_SOFTWARE, sysexits.h: the fault is ours
+
+# What a file or a disk says, and the operator can mend.
+_OF_THE_MACHINE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOENT,
+    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,16 +46,26 @@ class Terminal:
     assume_yes: bool
 
     def result(self, body: dict[str, Any], *lines: str) -> None:
-        """The answer: one JSON object with --json, else the lines."""
-        if self.as_json:
-            click.echo(json.dumps(body, ensure_ascii=False, sort_keys=False))
-        else:
-            for line in lines:
-                click.echo(line)
+        """The answer: one JSON object with --json, in UTF-8 whatever the locale says (RFC 8259 8.1); else the lines.
+        Raises OperatorError when it cannot be written, a full disk for example: no program may take half an answer
+        for the whole. A reader that has gone (`| head -1`) has had enough."""
+        try:
+            if self.as_json:
+                text = json.dumps(body, ensure_ascii=False, sort_keys=False)
+                # What no UTF-8 can carry, a file name's stray byte, becomes an escape that JSON knows.
+                click.echo(text.encode("utf-8", "backslashreplace"))
+            else:
+                for line in lines:
+                    click.echo(line)
+        except BrokenPipeError:
+            _close(sys.stdout)
+        except OSError as error:
+            _close(sys.stdout)
+            raise OperatorError(f"it is done, but the answer cannot be written: {error.strerror}") from error
 
     def note(self, line: str) -> None:
         """Progress and hints: stderr."""
-        click.echo(line, err=True)
+        tell(line)
 
     def confirm(self, question: str) -> None:
         """Ask, unless --yes; without a terminal a question is an error, never a silent yes."""
@@ -55,6 +75,41 @@ class Terminal:
             raise OperatorError(f"{question} There is nobody to ask: say --yes.")
         if not click.confirm(question, default=False, err=True):
             raise OperatorError("nothing was done")
+
+
+class Line(click.ParamType[str]):
+    """Words for the journal and for other people's terminals: one line, of characters that can be seen."""
+
+    name = "text"
+
+    def convert(self, value: str, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        if not value.strip() or not value.isprintable():
+            self.fail("one line of text, please, without control characters", parameter, context)
+        return value
+
+
+def tell(text: str, *, newline: bool = True) -> None:
+    """Write to stderr. Nobody may be there to read it, a terminal that was closed, a pipe that ended: no reason to
+    stop what is being done."""
+    try:
+        click.echo(text, err=True, nl=newline)
+    except OSError:
+        _close(sys.stderr)
+
+
+def _close(stream: TextIO) -> None:
+    """No more of it, nor a complaint from the interpreter at the end: what it still holds goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def prepare_streams() -> None:
+    """A locale without "≠" must not stop a command: what it cannot write is replaced."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
 
 
 def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., int | None]], click.Command]:
@@ -68,8 +123,8 @@ def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..
             terminal = Terminal(
                 folder=Path(root.get("campaign") or "."),
                 by=root.get("by") or "",
-                as_json=as_json,
-                assume_yes=assume_yes,
+                as_json=as_json or bool(root.get("as_json")),
+                assume_yes=assume_yes or bool(root.get("assume_yes")),
             )
             sys.exit(guarded(lambda: function(terminal, **arguments)))
 
@@ -82,20 +137,27 @@ def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..
     return decorate
 
 
-def guarded(body: Callable[[], int | None]) -> int:
+def guarded(body: Callable[[], int | None]) -> int:  # noqa: PLR0911  (a table, read downwards)
     """Run a command's body; turn what it raises into one line and an exit code."""
     try:
         return body() or DONE
     except OperatorError as error:
-        click.echo(f"notifier: {error}", err=True)
+        tell(f"notifier: {error}")
         return error.exit_code
     except (StorageError, JournalError) as error:
         # Ours or the disk's. The text is without parameters (storage/database.py), so it may be shown.
-        click.echo(f"notifier: {error}", err=True)
+        tell(f"notifier: {error}")
         return SOFTWARE
     except KeyboardInterrupt:
-        click.echo("notifier: stopped", err=True)
+        tell("notifier: stopped")
         return 130
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            _tell_bug(error)
+            return SOFTWARE
+        where = f"{error.filename}: " if isinstance(error.filename, str | os.PathLike) else ""
+        tell(f"notifier: {where}{error.strerror}")
+        return OPERATOR
     except Exception as error:
         _tell_bug(error)
         return SOFTWARE
@@ -106,7 +168,7 @@ def _tell_bug(error: Exception) -> None:
     from notifier.vault import redact
 
     frames = traceback.extract_tb(error.__traceback__)
-    click.echo(f"notifier: this is a fault of ours: {type(error).__name__}", err=True)
+    tell(f"notifier: this is a fault of ours: {type(error).__name__}")
     for frame in frames[-12:]:
-        click.echo(f"  {redact(frame.filename)}:{frame.lineno} in {frame.name}", err=True)
-    click.echo("Nothing was half done; run the command again, and report these lines if it happens again.", err=True)
+        tell(f"  {redact(frame.filename)}:{frame.lineno} in {frame.name}")
+    tell("Nothing was half done; run the command again, and report these lines if it happens again.")

@@ -39,4 +39,6 @@ async def rehearse(
             tally.rendered += 1
     left = await cycle.read(partial(deliveries.left, wave_id=wave_id))
     due = await cycle.read(partial(deliveries.next_due, wave_id=wave_id, resend=settings.doubt.policy == "resend"))
-    return tally.report("rehearsed", left=left, next_due=None if due is None else from_ms(due), paused_reason="")
+    return tally.report(
+        "rehearsed", left=left, next_due=None if due is None else max(from_ms(due), now), paused_reason=""
+    )

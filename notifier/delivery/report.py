@@ -17,17 +17,19 @@ MAIL_LOG = Path("logs") / "mail.log"
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Told after each cycle. ``counts``: fates so far; ``waiting``: approved mail at the start; ``outstanding``:
-    claimed, outcome not yet recorded."""
+    claimed, outcome not yet recorded; ``stopping``: somebody asked it to end."""
 
     counts: Mapping[str, int]
     waiting: int
     outstanding: int
+    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
     """How a run ended. ``reason``: done | stopped | paused | limit | rehearsed. Counts are of this run's fates; a
-    delivery deferred twice counts twice. ``remaining``: approved mail not yet settled, resends included."""
+    delivery deferred twice counts twice. ``next_due``: never before the end of the run, whose moment means "now".
+    ``remaining``: approved mail not yet settled, resends included."""
 
     reason: str
     accepted: int = 0

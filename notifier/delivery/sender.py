@@ -179,6 +179,8 @@ class _Run:
         self._unwritten = 0
         self._picked: deque[int] | None = None
         self._losses: dict[int, int] = {}
+        self._turned_away = 0  # 4yz at MAIL, in a row
+        self._turned_away_since = 0.0  # monotonic
         self._epoch = 0
         self._waiting = 0
         self._tally = Tally()
@@ -327,7 +329,8 @@ class _Run:
             self.stop()
         self._watch_doubts()
         if self._on_progress is not None:
-            self._on_progress(Progress(dict(self._tally.fates), self._waiting, self._outstanding))
+            asked = self._stopping.is_set() and self._stop_reason == "stopped" and self._failure is None
+            self._on_progress(Progress(dict(self._tally.fates), self._waiting, self._outstanding, asked))
         _log.debug(
             "action=cycle recorded=%d claimed=%d outstanding=%d", len(turn.fates), len(turn.claims), self._outstanding
         )
@@ -368,7 +371,7 @@ class _Run:
         return self._tally.report(
             reason,
             left=left,
-            next_due=None if due is None else from_ms(due),
+            next_due=None if due is None else max(from_ms(due), self._clock()),
             paused_reason=self._pause_words if reason == "paused" else "",
         )
 
@@ -425,6 +428,7 @@ class _Run:
                     assert ready.envelope is not None
                     outcome = await transact(session, ready.envelope, self._patience)
                     self._end(claim, self._weigh(claim, outcome, used=handed > 0), ready)
+                    await self._heed(outcome, used=handed > 0)
                     handed += 1
         finally:
             if session is not None:  # cancelled: a crash says no QUIT
@@ -518,6 +522,28 @@ class _Run:
             return outcome
         del self._losses[claim.id]
         return replace(outcome, kind=Kind.DEFERRED)
+
+    async def _heed(self, outcome: Outcome, *, used: bool) -> None:
+        """4yz at MAIL is nobody's mailbox: the relay takes no mail now, be it closing or its disk full (RFC 5321 3.8,
+        4.2.3). The more of them in a row, the longer before the next is begun; when patience ends, so does the run.
+        Else such a relay would have everybody deferred in minutes, and as many entries written."""
+        if outcome.phase is not Phase.MAIL:
+            self._turned_away = 0
+            return
+        code = outcome.code or 0
+        if not 400 <= code < 500 or (used and code == 421):
+            return
+        now = time.monotonic()
+        self._turned_away += 1
+        if self._turned_away == 1:
+            self._turned_away_since = now
+        if now - self._turned_away_since >= (PATIENCE_WAITING if self._wait else PATIENCE):
+            words = replies.redacted(outcome.text, ())
+            self._fail(RelayUnavailable(f"the relay {self._relay.name} takes no mail now ({code} {words}): try again"))
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(NAP_SECONDS, 0.05 * 2 ** min(self._turned_away, 10))):
+                await self._ending.wait()
 
     def _end(self, claim: Claim, outcome: Outcome, ready: Ready) -> None:
         end = ended(

@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+_CRASH = b"notifier: stopped at once, as a crash would: `notifier send` finds out what was under way, and goes on\n"
 
 
 @contextmanager
@@ -18,6 +20,8 @@ def stopping_signals(stop: Callable[[], None]) -> Iterator[None]:
     def interrupt() -> None:
         nonlocal asked
         if asked:
+            with suppress(OSError):
+                os.write(2, _CRASH)
             os._exit(130)
         asked = True
         stop()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import aiosmtplib
 
-from notifier.delivery.outcomes import Outcome, Phase, classify, in_doubt, lost, released, timed_out
+from notifier.delivery.outcomes import Kind, Outcome, Phase, classify, in_doubt, lost, released, timed_out
 from notifier.errors import NotifierError
 
 # What may stand between < and > in MAIL and RCPT: no space, no control, no angle bracket (RFC 5321 4.1.2).
@@ -60,8 +60,11 @@ def verify(envelope: Envelope, recipient: str) -> None:
     named = _TO.findall(head)
     if len(named) != 1:
         raise EnvelopeError(f"delivery {envelope.token}: the message has {len(named)} To headers instead of one")
-    written = named[0].replace(b"\r\n", b"").replace(b" ", b"").replace(b"\t", b"").decode("utf-8", "replace")
-    if recipient.isascii() and not written.endswith((recipient, f"<{recipient}>")):
+    written = named[0].replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "replace")
+    # The address alone, or a phrase of encoded words before it, in which neither "," nor "<" can stand (RFC 2047 5).
+    phrase, bracket, address = written.partition("<")
+    is_right = written == recipient or (address == f"{recipient}>" and bool(bracket) and "," not in phrase)
+    if recipient.isascii() and not is_right:
         raise EnvelopeError(f"delivery {envelope.token}: the message's To is not the contact's address")
     if not (message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r")):
         raise EnvelopeError(f"delivery {envelope.token}: the message holds a bare CR or LF")
@@ -132,9 +135,9 @@ async def transact(  # noqa: PLR0911, PLR0912  (each way out is a phase and what
     except aiosmtplib.SMTPReadTimeoutError:
         session.close()
         return in_doubt("no answer in time after the final dot")
-    except aiosmtplib.SMTPResponseException as error:
+    except aiosmtplib.SMTPResponseException as error:  # not SMTP what it says; its words, so to be redacted (I8)
         session.close()
-        return in_doubt(error.message)
+        return Outcome(Kind.IN_DOUBT, Phase.FINAL, error.code, text=error.message)
     except (aiosmtplib.SMTPServerDisconnected, OSError):
         session.close()
         return in_doubt("connection lost after the final dot")

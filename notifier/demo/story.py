@@ -228,8 +228,8 @@ def _compare(story: Story, pack: Path, *, accepted: int) -> bool:
     doubled = {message_id for message_id, count in taken.items() if count > 1}
     unexplained = {message_id for message_id in doubled if message_id.strip("<>").split("@")[0] not in doubts}
     story.say(
-        f"  Beside it, the relay's own ledger: {taken.total()} messages taken, {len(taken)} different ones (the journal "
-        f"has {accepted} deliveries accepted). {len(doubled)} came twice; {len(doubled) - len(unexplained)} of "
+        f"  Beside it, the relay's own ledger: {taken.total()} messages taken, {len(taken)} different ones (the "
+        f"journal has {accepted} deliveries accepted). {len(doubled)} came twice; {len(doubled) - len(unexplained)} of "
         "these have their doubt in the journal."
     )
     return len(taken) == accepted and not unexplained

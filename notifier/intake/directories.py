@@ -17,7 +17,17 @@ import polars as pl
 from notifier.campaign import Settings
 from notifier.intake.mailboxes import OTHER, mailbox, provider, providers
 from notifier.intake.professionals import CONTACT, postal
-from notifier.intake.records import Batch, FileContext, has, in_order, key_columns, read_person, reject, unfit
+from notifier.intake.records import (
+    Batch,
+    FileContext,
+    has,
+    in_order,
+    key_columns,
+    read_person,
+    reject,
+    unfit,
+    without_numbers,
+)
 from notifier.intake.rows import Rows
 from notifier.intake.staging import AlreadyImported, StagedImport, stage
 from notifier.model import Contact
@@ -53,7 +63,7 @@ async def stage_directory(
 def members(rows: Rows, reading: FileContext, providers: Mapping[str, str], as_of: str) -> Batch:
     """The members of one batch of rows."""
     name = pl.when(has("name")).then(pl.col("name")).otherwise(pl.col("birth_name"))
-    frame = read_person(rows.frame.with_columns(name.alias("name")), reading)
+    frame = read_person(without_numbers(rows.frame).with_columns(name.alias("name")), reading)
     statuses = reading.profile.words("status")
     status = [statuses.get(normal_name(cell)) for cell in frame["status"]]
     frame = frame.with_columns(pl.Series("status", status, dtype=pl.String))

@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from notifier.intake import identifiers
 from notifier.intake.mailboxes import mailbox, provider
 from notifier.intake.normal_forms import normal_names
-from notifier.intake.records import PERSON, Batch, FileContext, in_order, reject, unfit, with_exposures
+from notifier.intake.records import (
+    PERSON,
+    Batch,
+    FileContext,
+    in_order,
+    reject,
+    unfit,
+    with_exposures,
+    without_numbers,
+)
 from notifier.intake.rows import Rows
 from notifier.model import Contact, PersonKind, Postal, Rejection
 from notifier.people.identity import ProfessionalFacts, normal_email, normal_name, professional_identity
@@ -35,7 +44,7 @@ def postal(lines: Sequence[str], postcode: str, city: str) -> Postal | None:
 
 def professionals(rows: Rows, reading: FileContext, providers: Mapping[str, str]) -> Batch:
     """The professionals of one batch of rows."""
-    frame = with_exposures(rows.frame, reading)
+    frame = with_exposures(without_numbers(rows.frame), reading)
     frame = frame.with_columns(company_n=normal_names(frame["company"]))
     roles = ("company", "name", "forename", "address", "postcode", "city")
     frame, rejections = reject(frame, unfit(roles, ("company_n",)), reading.layout)

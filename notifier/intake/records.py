@@ -28,6 +28,8 @@ PRINTED = ("name", "forename", "birth_name", "company", "address", "address1", "
 """Roles whose cells reach a notice or a letter as they are."""
 PRINTED_CHARACTERS = 250
 # C0 and C1 controls, line and paragraph separators, marks and overrides of writing direction (DOMAIN D4).
+# A NIR or an account number that slipped into a name or an address, as a shifted column leaves it (DOMAIN B1, B6).
+NUMBER = r"(?:\d[ .\-\u00a0]?){13}"
 UNPRINTABLE = "[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 STAGED = (
@@ -65,9 +67,19 @@ class Batch:
         return len(self.exposures) or len(self.contacts)
 
 
+def without_numbers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Names and addresses without what looks like a NIR or an account number: these are never stored, sealed neither
+    (I8). The cell is empty then, and the row is warned or rejected as one whose cell is empty."""
+    printed = [role for role in PRINTED if role in frame.columns]
+    return frame.with_columns(
+        pl.when(pl.col(role).str.contains(NUMBER)).then(pl.lit("")).otherwise(pl.col(role)).alias(role)
+        for role in printed
+    )
+
+
 def insured(rows: Rows, reading: FileContext) -> Batch:
     """The insured persons of one batch of rows."""
-    frame = read_person(with_exposures(rows.frame, reading), reading).with_columns(
+    frame = read_person(with_exposures(without_numbers(rows.frame), reading), reading).with_columns(
         identity_key().alias("_identity"),
         warnings("nir_code", "birth_code", "rank_code", "name_code").alias("warnings"),
     )

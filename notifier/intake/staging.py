@@ -112,8 +112,10 @@ async def stage(
             sender = senders.of_operator(settings.incident(code))
         reading = FileContext(profile, layout, code, senders, vault, now.date(), sender)
         day = as_of.isoformat() if as_of else ""
+        # A name in another encoding than the machine's holds bytes that no database takes.
+        name = path.name.encode("utf-8", "backslashreplace").decode()
         row = imports.ImportRow(
-            kind, survey.sha256, profile_name, decides, code, path.name, survey.size_bytes, survey.encoding, day
+            kind, survey.sha256, profile_name, decides, code, name, survey.size_bytes, survey.encoding, day
         )
         async with database.write() as connection:
             import_id = await imports.begin(connection, row)

@@ -145,8 +145,16 @@ async def _freeze(
     )
     frozen = await batches.freeze_notifications(connection, wave_id, batch_id)
     assert frozen == notifications  # counted in this very transaction
-    facts = {"wave": wave, "batch": number, "digest": name, "notifications": frozen, "by": by, "files": hashes}
-    await journal.append(connection, [Entry(now, "batch_approved", "", facts)])
+    facts = {
+        "wave": wave,
+        "batch": number,
+        "digest": name,
+        "notifications": frozen,
+        "by": by,
+        "files": hashes,
+        "bound": digest(bound),
+    }
+    await journal.append(connection, [Entry(now, "batch_approved", name, facts)])
     async for chunk in batches.frozen_notifications(connection, wave_id, batch_id):
         await journal.append(connection, (_frozen_entry(vault, wave, number, each, now) for each in chunk))
     return wave, frozen, number, batch_id, name
@@ -194,15 +202,21 @@ async def verify_bound(connection: Connection, settings: Settings, *, wave: str 
 
 
 async def load_batch(connection: Connection, batch_id: int) -> tuple[Catalogue, Settings]:
-    """Texts and settings as they were approved. Raises StorageError if a frozen file is not what was frozen."""
+    """Texts and settings as they were approved. Raises StorageError if a frozen file or a bound setting is not what the
+    journal says was approved: the journal cannot be altered unnoticed, the batch's rows could (I7, I9)."""
     batch = await batches.batch(connection, batch_id)
     if batch is None:
         raise StorageError(f"there is no batch {batch_id}")
+    approved = await journal.facts_of(connection, "batch_approved", batch.digest)
+    if approved is None or approved["bound"] != digest(json.loads(batch.bound)):
+        raise StorageError(f"the frozen settings of batch {batch.number} of wave {batch.wave} were altered")
     files = {}
     for path, (sha256, content) in (await batches.batch_files(connection, batch_id)).items():
         if hashlib.sha256(content).hexdigest() != sha256:
             raise StorageError(f"the frozen {path} of batch {batch.number} of wave {batch.wave} was altered")
         files[path] = content
+    if approved["files"] != {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}:
+        raise StorageError(f"the frozen files of batch {batch.number} of wave {batch.wave} were altered")
     settings = frozen_settings(json.loads(batch.bound))
     return Catalogue.of(files, settings), settings
 

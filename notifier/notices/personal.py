@@ -2,8 +2,8 @@
 Pure.
 
 A marker is one private-use character: Jinja, Markdown, the CSS inliner and the text renderer all pass it through, and
-no text may hold one of its own (``has_marker``). A name that is no name (it holds an address, a URL, markup or control
-characters: DOMAIN D4) is never printed: the notice then greets neutrally.
+no text may hold one of its own (``has_marker``). A name that is no name (it holds an address, a URL, markup, control
+characters or a long number: DOMAIN D4) is never printed: the notice then greets neutrally.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ MARKERS = "".join(Marker)
 _MARKER = re.compile(f"[{MARKERS}]")
 _URL = re.compile(r"://|www\.|\w\.[a-z]{2,}(?:\b|/)|\w\.[A-Z]{2,}(?:\b|/)")
 _MARKUP = frozenset("<>[]{}|\\`*_@")
+# A NIR, a telephone number, a date in figures: a column out of place. ("Pharmacie du 8 mai 1945" has five digits.)
+_NUMBER = re.compile(r"\d(?:\D*\d){7}")
 
 
 def has_marker(text: str) -> bool:
@@ -70,12 +72,15 @@ def is_printable_name(name: str) -> bool:
             return False
     elif any(unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} for letter in name):
         return False
+    if _NUMBER.search(name) is not None:
+        return False
     return _MARKUP.isdisjoint(name) and ("." not in name or _URL.search(name) is None) and "://" not in name
 
 
 def printable(name: str) -> str:
     """The name with single spaces, or "" if it cannot stand in a notice."""
-    name = " ".join(name.split(" ")) if "  " in name or name[:1] == " " or name[-1:] == " " else name
+    if "  " in name or name[:1] == " " or name[-1:] == " ":
+        name = " ".join(part for part in name.split(" ") if part)
     return name.strip() if is_printable_name(name) else ""
 
 

@@ -63,6 +63,18 @@ def _everywhere(settings: Settings) -> Iterator[Finding]:
                 mailbox_address(address)
             except ValueError:
                 yield Finding("address", _of(sender, setting), "is no e-mail address: write name@domain")
+        # Message-ID and return path are made of these two as they stand.
+        if not sender.from_domain.isascii():
+            yield Finding("address", _of(sender, "from_address"), "write its domain in ASCII (xn--…)")
+        if sender.bounce_domain and not _is_domain(sender.bounce_domain):
+            yield Finding("address", _of(sender, "bounce_domain"), "is no domain in ASCII: write retours.domain")
+
+
+def _is_domain(text: str) -> bool:
+    try:
+        return mailbox_address(f"bounces@{text}") == f"bounces@{text}"
+    except ValueError:
+        return False
 
 
 def _sample(settings: Settings) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """Persons find their contacts: the ladder of DESIGN 7, within one sender, set-based, slice by slice.
 
 The first rung that knows anybody decides: exactly one member = the match, several = ambiguous = review, never the next
-rung (a weaker key must not overrule a stronger doubt). Running again gives the same result. Decisions on reviews are
+rung (a weaker key must not overrule a stronger doubt). Nor is one member two persons: those of different forenames who
+were led to one row without forename go to review. Running again gives the same result. Decisions on reviews are
 applied each time; a person who was approved with a delivery keeps the contact that was approved.
 """
 
@@ -29,15 +30,20 @@ def slices(last: int, size: int = SLICE) -> Iterator[tuple[int, int]]:
 async def match(connection: Connection) -> None:
     """Match every person that may be matched, and open a review for every doubt."""
     await contacts.prepare_ladder(connection)
-    for after, upto in slices(await persons.last_person(connection)):
+    last = await persons.last_person(connection)
+    doubts: dict[int, list[bytes]] = {}
+    for after, upto in slices(last):
         await contacts.adopt_own_between(connection, after, upto)
         await contacts.seek(connection, after, upto)
-        doubts: dict[int, list[bytes]] = {}
         for rung in contacts.RUNGS:
             doubts |= await _climb(connection, rung)
         await contacts.write_matches(connection, after, upto)
         await _apply_decisions(connection, after, upto)
-        await _write_reviews(connection, after, upto, doubts)
+    # Only when all are matched can two persons be seen who were led to one member.
+    doubts |= {person: [identity] for person, identity in await contacts.part_claimants(connection)}
+    for after, upto in slices(last):
+        here = {person: who for person, who in doubts.items() if after < person <= upto}
+        await _write_reviews(connection, after, upto, here)
 
 
 async def _climb(connection: Connection, rung: str) -> dict[int, list[bytes]]:

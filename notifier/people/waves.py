@@ -104,11 +104,14 @@ async def plan(
         row = await _begin(connection, wave, kind, now)
         sets = await ExposureSets.load(connection)
         freed, supplement_due = await notifications.withdraw_outgrown(connection, row.id, sets, to_ms(now))
+        dead = await notifications.withdraw_of_the_dead(connection, row.id, to_ms(now))
         await notifications.clear_unapproved(connection, row.id)
         await match(connection)
         drafts = await Drafts.begin(connection, vault, row, now)
         for sender, identity in freed:
             drafts.record_replanned(sender, identity, "exposures_widened")
+        for sender, identity in dead:
+            drafts.record_replanned(sender, identity, "deceased_in_directory")
         await Router(
             connection,
             vault,

@@ -60,7 +60,8 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class WaveAccount:
     """One wave. ``owed``: persons whom it concerns; ``frozen``: notifications that an approval froze, by term;
-    ``not_frozen``: the others; ``unsettled``: frozen ones whose delivery stands between two journal entries."""
+    ``not_frozen``: the others; ``unsettled``: frozen ones whose delivery stands between two journal entries;
+    ``resend``: deliveries in doubt that `send` sends once more by itself."""
 
     name: str
     kind: str
@@ -70,6 +71,7 @@ class WaveAccount:
     deliveries: Mapping[str, int]
     unsettled: int
     unknown: int
+    resend: int = 0
 
     @property
     def terms(self) -> dict[Term, int]:
@@ -174,6 +176,10 @@ async def _waves(connection: AsyncConnection, persons: int, now_ms: int) -> tupl
     )
     for wave, state, count in states:
         deliveries[wave][state] = count
+    again = await connection.execute(
+        text("SELECT wave_id, COUNT(*) FROM deliveries WHERE state = 'in_doubt' AND due_ms > 0 GROUP BY wave_id")
+    )
+    resend: dict[int, int] = dict(again.all())
     return tuple(
         WaveAccount(
             name=row.name,
@@ -185,6 +191,7 @@ async def _waves(connection: AsyncConnection, persons: int, now_ms: int) -> tupl
             deliveries=deliveries[row.id],
             unsettled=unsettled[row.id],
             unknown=frozen[row.id].get("unknown", 0) + not_frozen[row.id].get("unknown", 0),
+            resend=resend.get(row.id, 0),
         )
         for row in waves
     )

@@ -147,10 +147,12 @@ async def seek(connection: AsyncConnection, after: int, upto: int) -> None:
 
 
 def _holders_of(column: str) -> str:
-    # The key's index, not the one that begins with the sender (the key has the sender inside).
+    # The key's index, not the one that begins with the sender (the key has the sender inside). A directory that is
+    # still arriving, or was cut off, does not count yet.
     return (
         f"FROM seekers s CROSS JOIN contacts c WHERE s.{column} IS NOT NULL AND c.{column} = s.{column} "
-        "AND c.sender || '' = s.sender AND c.kind = 'member'"
+        "AND c.sender || '' = s.sender AND c.kind = 'member' "
+        "AND c.import_id IN (SELECT i.id FROM imports i WHERE i.state = 'complete')"
     )
 
 
@@ -221,6 +223,43 @@ async def write_matches(connection: AsyncConnection, after: int, upto: int) -> N
         after=after,
         upto=upto,
     )
+
+
+async def part_claimants(connection: AsyncConnection) -> list[tuple[int, bytes]]:
+    """Take the contact from persons of different forenames who were all led to one member whose row gives none: at most
+    one of them is that member. Returns (person, the member's identity). Who was approved or decided keeps the contact,
+    and counts as one of them."""
+    await fresh(connection, "unnamed", "contact_id INTEGER PRIMARY KEY, identity BLOB")
+    made = await connection.execute(
+        text(
+            "INSERT INTO unnamed (contact_id, identity) SELECT id, identity FROM contacts "
+            "WHERE forename_key IS NULL AND kind = 'member'"
+        )
+    )
+    if not made.rowcount:
+        return []
+    await fresh(connection, "claimants", "person_id INTEGER PRIMARY KEY, identity BLOB, forename_key BLOB")
+    await _run(
+        connection,
+        "INSERT INTO claimants (person_id, identity, forename_key) SELECT p.id, u.identity, "
+        "(SELECT MAX(r.forename_key) FROM records r WHERE r.person_id = p.id) "
+        "FROM unnamed u CROSS JOIN persons p WHERE p.contact_id = u.contact_id AND p.kind = 'insured'",
+    )
+    parted = await connection.execute(
+        text(
+            "SELECT k.person_id, k.identity FROM claimants k WHERE k.identity IN (SELECT identity FROM claimants "
+            "GROUP BY identity HAVING MIN(forename_key) <> MAX(forename_key)) AND k.forename_key IS NOT NULL "
+            f"AND {_NOT_APPROVED.format(id='k.person_id')} AND {_NOT_DECIDED.format(id='k.person_id')} "
+            "ORDER BY k.person_id"
+        )
+    )
+    found = [(row[0], row[1]) for row in parted]
+    if found:
+        await connection.execute(
+            text("UPDATE persons SET contact_id = NULL, rung = '' WHERE id = :person"),
+            [{"person": person} for person, _ in found],
+        )
+    return found
 
 
 async def matches_of_nameless(connection: AsyncConnection, after: int, upto: int) -> dict[int, int]:

@@ -16,9 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from notifier.errors import StorageError, TryLater
 from notifier.model import Entry
-from notifier.storage.database import PRAGMAS
+from notifier.storage.database import PRAGMAS, failure
 from notifier.storage.journal import SALT_BYTES
 
 T = TypeVar("T")
@@ -52,10 +51,8 @@ class Cycle:
         except BaseException as error:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                raise TryLater("the database is locked by another program; try again") from error
             if isinstance(error, sqlite3.Error):
-                raise StorageError(f"the database failed: {error}") from error
+                raise failure(error) from error
             raise
         return result
 
@@ -75,7 +72,7 @@ async def open_cycle(path: Path) -> AsyncIterator[Cycle]:
         try:
             connection = await loop.run_in_executor(executor, _connect, path)
         except sqlite3.Error as error:
-            raise StorageError(f"the database failed: {error}") from error
+            raise failure(error) from error
         try:
             yield Cycle(executor, connection)
         finally:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from notifier.errors import SettingsError, StorageError, TryLater, VaultError
+from notifier.errors import OperatorError, SettingsError, StorageError, TryLater, VaultError
 from notifier.model import to_ms
 from notifier.storage import migrations
 from notifier.vault import Vault
@@ -76,11 +76,28 @@ class _translated:  # noqa: N801  (reads as a phrase)
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OperationalError) and "locked" in str(error.orig):
-            raise TryLater("the database is locked by another program; try again") from error
         if isinstance(error, DBAPIError):
             # SQLAlchemy's text quotes parameters; the driver's own does not.
-            raise StorageError(f"the database failed: {error.orig}") from error.orig
+            raise failure(error.orig) from error.orig
+
+
+def failure(error: BaseException | None) -> OperatorError | StorageError:
+    """What an error of the driver is for the operator: a lock that outlasted the busy time (TryLater), a disk or a
+    permission that can be mended (OperatorError), or ours (StorageError)."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in str(error):
+        return TryLater("the database is locked by another program; try again")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return OperatorError(
+            f"the disk of the database is full or failing ({error}): make room there and run the command again; what "
+            "was committed is safe"
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return OperatorError(
+            f"the database cannot be used ({error}): this user needs to write in its folder, and in the files beside "
+            "it whose names begin like its own (-wal, -shm)"
+        )
+    return StorageError(f"the database failed: {error}")
 
 
 def _configure(engine: Any) -> None:
@@ -143,7 +160,7 @@ def create_database(path: Path, vault: Vault, now: datetime) -> None:
     engine = create_engine(f"sqlite:///{path}", hide_parameters=True)
     _configure(engine)
     try:
-        with engine.connect().execution_options(notifier_write=True) as connection, connection.begin():
+        with _translated(), engine.connect().execution_options(notifier_write=True) as connection, connection.begin():
             migrations.upgrade(connection)
             connection.execute(
                 text(

@@ -4,9 +4,11 @@ its leaf is inserted later, by the sealer, and never changed.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -104,3 +106,16 @@ async def of_kind(connection: AsyncConnection, kind: str, size: int) -> list[Lea
         {"kind": kind, "size": size},
     )
     return [LeafRow(*row) for row in rows]
+
+
+async def facts_of(connection: AsyncConnection, kind: str, subject: str) -> dict[str, Any] | None:
+    """The facts of the first entry of a kind about a subject, sealed or not yet; None if there is none."""
+    rows = await connection.execute(
+        text("SELECT body FROM entries WHERE subject = :subject AND kind = :kind ORDER BY id LIMIT 1"),
+        {"subject": subject, "kind": kind},
+    )
+    body = rows.scalar_one_or_none()
+    if body is None:
+        return None
+    facts: dict[str, Any] = json.loads(body)["facts"]
+    return facts

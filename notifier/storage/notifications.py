@@ -59,23 +59,49 @@ async def withdraw_outgrown(
         "INSERT INTO outgrown_deliveries (delivery_id) SELECT DISTINCT n.delivery_id " + grown,
         wave_id=wave_id,
     )
+    persons = await _take_back(connection, "outgrown_deliveries", wave_id, now_ms)
+    due = await connection.execute(text("SELECT COUNT(*) " + grown), {"wave_id": wave_id})
+    return persons, int(due.scalar_one())
+
+
+async def withdraw_of_the_dead(connection: AsyncConnection, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
+    """Take back approved deliveries that nobody has begun, of or to somebody whom a directory now calls deceased.
+    Returns (sender, identity) of every person whose notification is free again."""
+    await fresh(connection, "late_deliveries", "delivery_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        "INSERT INTO late_deliveries (delivery_id) SELECT DISTINCT n.delivery_id FROM contacts x "
+        "JOIN contacts c ON c.sender = x.sender AND c.identity = x.identity "
+        "JOIN persons p ON p.contact_id = c.id JOIN notifications n ON n.person_id = p.id "
+        "WHERE x.status = 'deceased' AND x.current AND n.wave_id = :wave_id AND n.batch_id IS NOT NULL "
+        "AND n.delivery_id IS NOT NULL "
+        "UNION SELECT d.id FROM contacts x JOIN contacts c ON c.sender = x.sender AND c.identity = x.identity "
+        "JOIN deliveries d ON d.contact_id = c.id "
+        "WHERE x.status = 'deceased' AND x.current AND d.wave_id = :wave_id AND d.batch_id IS NOT NULL",
+        wave_id=wave_id,
+    )
+    return await _take_back(connection, "late_deliveries", wave_id, now_ms)
+
+
+async def _take_back(connection: AsyncConnection, table: str, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
+    """Withdraw those of the temporary ``table``'s deliveries that nobody has begun, and free their notifications."""
     await _run(
         connection,
         "UPDATE deliveries SET state = 'withdrawn', since_ms = :now "
-        "WHERE id IN (SELECT delivery_id FROM outgrown_deliveries) AND attempt = 0 "
+        f"WHERE id IN (SELECT delivery_id FROM {table}) AND attempt = 0 "
         # A letter that replaces a refused e-mail stays: planned anew, it would become that e-mail again.
         "AND (state = 'queued' OR (state = 'to_print' AND replaces_id IS NULL))",
         now=now_ms,
     )
     await _run(
         connection,
-        "DELETE FROM outgrown_deliveries WHERE delivery_id NOT IN "
+        f"DELETE FROM {table} WHERE delivery_id NOT IN "
         "(SELECT id FROM deliveries WHERE wave_id = :wave_id AND state = 'withdrawn')",
         wave_id=wave_id,
     )
     freed = await connection.execute(
         text(
-            "SELECT p.sender, p.identity FROM outgrown_deliveries o JOIN notifications n "
+            f"SELECT p.sender, p.identity FROM {table} o JOIN notifications n "
             "ON n.delivery_id = o.delivery_id JOIN persons p ON p.id = n.person_id ORDER BY p.id"
         )
     )
@@ -83,10 +109,9 @@ async def withdraw_outgrown(
     await _run(
         connection,
         "UPDATE notifications SET batch_id = NULL, delivery_id = NULL "
-        "WHERE delivery_id IN (SELECT delivery_id FROM outgrown_deliveries)",
+        f"WHERE delivery_id IN (SELECT delivery_id FROM {table})",
     )
-    due = await connection.execute(text("SELECT COUNT(*) " + grown), {"wave_id": wave_id})
-    return persons, int(due.scalar_one())
+    return persons
 
 
 async def clear_unapproved(connection: AsyncConnection, wave_id: int) -> None:
@@ -139,8 +164,12 @@ class Owed(NamedTuple):
 # through the table in order of id, of a bare sender = sender one through all contacts of the sender.
 _HOLDERS = (
     "FROM contacts x WHERE x.household = c.household AND x.sender || '' = c.sender AND x.kind = 'member' "
-    "AND x.link = 'A' AND x.current AND x.status = 'active'"
+    "AND x.link = 'A' AND x.current AND x.status {status}"
 )
+_ACTIVE_HOLDERS = _HOLDERS.format(status="= 'active'")
+# One contract number may stand for a whole firm's employees: as long as a second holder ever stood on it, nobody can
+# say whose the child is, and an active stranger must not be told of an ended member's child (I2).
+_ALL_HOLDERS = _HOLDERS.format(status="<> 'deceased'")
 
 _EXCLUDED = (
     "CASE WHEN p.excluded <> '' THEN p.excluded WHEN p.identity_review <> '' "
@@ -151,12 +180,12 @@ _OWED = text(
     f"SELECT p.id, p.sender, p.identity, p.exposure_set_id, {_EXCLUDED}, "
     "c.id, c.link, c.status, c.language, c.mailbox IS NOT NULL, c.has_postal, c.provider, "
     "CASE WHEN c.link = 'E' THEN c.identity END, CASE WHEN c.link = 'E' THEN c.sealed END, "
-    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT COUNT(*) {_HOLDERS}) ELSE 0 END, "
+    f"CASE WHEN c.link IN ('C', 'E') AND h.id IS NOT NULL THEN (SELECT COUNT(*) {_ALL_HOLDERS}) ELSE 0 END, "
     "h.id, h.mailbox IS NOT NULL, h.has_postal, h.provider, "
     "n.id, n.route, n.route_reason, n.review, n.excluded "
     "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
     "LEFT JOIN contacts h ON h.id = "
-    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {_HOLDERS}) END "
+    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {_ACTIVE_HOLDERS}) END "
     "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
     "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' AND (n.id IS NULL OR n.delivery_id IS NULL) "
     "ORDER BY p.id"

@@ -79,12 +79,22 @@ def test_i1_a_row_without_identity_is_rejected(write, intake, cells: dict[str, s
         ({"PRENOM": ""}, "forename_missing"),
         ({"PRENOM": "", "NOM": "", "RANG": "x"}, "rank_unreadable,forename_missing,name_missing"),
         ({"GARANTIE": "a\tb"}, ""),
+        # A NIR in the name's column (I8): never kept, and no name.
+        ({"NOM": "2 55 08 14 168 025 38"}, "name_missing"),
+        ({"NOM": "LEFEVRE 2550814168025"}, "name_missing"),
     ],
 )
 def test_what_is_not_usable_is_a_warning(write, intake, cells: dict[str, str], warnings: str) -> None:
     staged = intake.stage(write(rows_of("viamedis-insured", row(**cells))), "viamedis-insured")
     assert (staged.records, staged.rejections) == (1, 0)
     assert intake.staged()[0]["warnings"] == warnings
+
+
+def test_i8_a_number_in_a_name_is_not_sealed_either(write, intake) -> None:
+    intake.stage(write(rows_of("viamedis-insured", row(NOM="LEFEVRE 2550814168025"))), "viamedis-insured")
+    stored = intake.staged()[0]
+    fields = intake.vault.unseal("person", stored["identity"], stored["sealed"])
+    assert "name" not in fields and fields["forename"]
 
 
 def test_a_wrong_key_falls_back_to_the_contract_number(write, intake) -> None:

@@ -115,7 +115,7 @@ def test_i7_approval_freezes_every_notification_of_the_wave_once(opened, vault, 
                 files = await batches.batch_files(connection, made.batch_id)
             assert {"templates/catalogue.toml", "templates/fr/base/own.md", "data/categories.toml"} <= set(files)
             [(subject, told)] = await entries(database, "batch_approved")
-            assert (subject, told["by"], told["batch"], told["digest"]) == ("", "dpo", 1, made.digest)
+            assert (subject, told["by"], told["batch"], told["digest"]) == (made.digest, "dpo", 1, made.digest)
             assert told["files"] == {path: hashlib.sha256(content).hexdigest() for path, (_, content) in files.items()}
             frozen = await entries(database, "notification_frozen")
             assert len(frozen) == len({subject for subject, _ in frozen}) == 9
@@ -225,6 +225,39 @@ def test_i7_a_frozen_file_that_was_altered_stops_sending(opened, vault, settings
                 )
             with pytest.raises(StorageError, match=r"own\.md of batch 1 of wave initial was altered"):
                 await NoticeShelf(database)(made.batch_id, 1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE batches SET bound = replace(bound, '01 99 00 12 34', '08 99 00 12 34')", "settings"),
+        ("DELETE FROM batch_files WHERE path = 'templates/fr/base/children.md'", "files"),
+        (
+            "UPDATE batch_files SET content = x'41', "
+            "sha256 = '559aead08264d5795d3909718cdd05abd49572e84fe55590eef31a88a08fdffd' "
+            "WHERE path = 'templates/fr/base/own.md'",
+            "files",
+        ),
+    ],
+    ids=["a telephone number", "a file less", "a file and its hash"],
+)
+def test_i7_rows_that_do_not_say_what_the_journal_says_stop_sending(
+    opened, vault, settings, folder, keys, change, says
+):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            async with database.read() as connection:
+                await load_batch(connection, made.batch_id)
+            async with database.write() as connection:
+                assert (await connection.execute(text(change))).rowcount == 1
+            async with database.read() as connection:
+                with pytest.raises(StorageError, match=f"frozen {says} of batch 1 of wave initial were altered"):
+                    await load_batch(connection, made.batch_id)
 
     asyncio.run(story())
 

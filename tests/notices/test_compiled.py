@@ -52,6 +52,27 @@ def test_i8_feedback_id_and_boundary_hold_nothing_personal(catalogue, settings, 
     assert feedback.endswith(":clairval")
 
 
+def test_a_name_is_printed_with_single_spaces():
+    fields = PersonalFields(Contact(" Le  Goff", "Anne ", company=""), "AAAA-BBBB-CCCC", ("Zoé   Le Goff ",))
+    values = personal_values(fields, WORDS)
+    assert (values.name, values.display_name, values.concerned) == ("Anne Le Goff", "Anne Le Goff", ("Zoé Le Goff",))
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["286079297585866", "2 86 07 92 975 858 66", "20/07/1986", "01 02 03 04 05", "FR76 3000 6000 0112 3456 7890 189"],
+)
+def test_i8_a_number_that_slipped_into_a_name_is_printed_nowhere(catalogue, settings, make_key, number):
+    """One column out of place in a file, and the notice would tell its reader's NIR in subject, greeting and To."""
+    notice = compile_segment(make_key(form="children", audience="dependant"), catalogue, settings)
+    fields = PersonalFields(Contact(number, "Dupont"), "AAAA-BBBB-CCCC", (f"Zoé {number}", "Tom Dupont"))
+    message = message_from_bytes(notice.render(fields, to="a@b.example", message_id=ID, date=AT), policy=default)
+    for seen in (message["To"], message["Subject"], *(part.get_content() for part in message.iter_parts())):
+        assert number not in seen
+    company = PersonalFields(Contact("", "", company="Pharmacie du 8 mai 1945"), "AAAA-BBBB-CCCC")
+    assert personal_values(company, WORDS).name == "Pharmacie du 8 mai 1945"
+
+
 def test_text_stands_before_html_and_both_say_the_language(parsed):
     plain, page = parsed.iter_parts()
     assert (plain.get_content_type(), page.get_content_type()) == ("text/plain", "text/html")

@@ -160,6 +160,24 @@ def test_a_sample_sends_to_this_machine_only(settings):
         assert [finding.code for finding in found] == ([] if is_fine else ["sample-relay"])
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("bounce_domain", "retours.exemple.example> NOTIFY=NEVER"),
+        ("bounce_domain", "retours.exemple.example\r\nRCPT TO:<x@y.example>"),
+        ("bounce_domain", "retours@exemple.example"),
+        ("bounce_domain", "société.example"),
+        ("from_address", "information@société.example"),
+    ],
+)
+def test_a_domain_that_no_command_or_header_can_carry_blocks(settings, setting, value):
+    """Message-ID and return path are made of them: it would be told at the first message, after the approval."""
+    sender = settings.senders[0].model_copy(update={setting: value})
+    found = check_settings(settings.model_copy(update={"senders": (sender,)}))
+    assert [(finding.code, finding.severity) for finding in found] == [("address", "error")]
+    assert setting in found[0].where
+
+
 def test_a_real_campaign_names_every_blank(settings):
     def real(**sections):
         return settings.model_copy(

@@ -127,6 +127,11 @@ def test_separated_parents_are_told_each_about_the_child_of_their_contract(desk)
         ([*children(ZOE)], "minor_without_holder"),
         ([replace(ALICE, status="deceased"), BASILE, *children(ZOE)], "minor_without_holder"),
         ([ALICE, replace(ALICE, member_number="M9", forename="Odile"), *children(ZOE)], "minor_without_holder"),
+        # A firm's contract: the child may be the ended member's, and the active one a stranger.
+        (
+            [ALICE, replace(ALICE, member_number="M9", forename="Odile", status="ended"), *children(ZOE)],
+            "minor_without_holder",
+        ),
         ([replace(ALICE, status="ended"), *children(ZOE, status="ended")], "ended_contract_child"),
     ],
 )
@@ -351,6 +356,36 @@ def test_exposures_that_grow_before_the_first_attempt_widen_the_notice(desk):
     assert "viamedis:guarantees" in renewed[0]["exposures"]
     assert [json.loads(row[0])["facts"]["reason"] for row in entries] == ["exposures_widened"] * 2
     assert made.supplement_due == 0
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_i2_who_died_since_the_approval_is_not_written_to(desk, attempt):
+    """The newest directory says so: what nobody has begun is taken back; what is under way is left to its end."""
+
+    async def work():
+        async with desk() as d:
+            await settle_in(d)
+            await d.plan()
+            await d.approve()
+            await d.run("UPDATE deliveries SET attempt = :attempt WHERE channel = 'mail'", attempt=attempt)
+            before = {n["name"]: n for n in await d.notices()}
+            await d.directory(replace(ALICE, status="deceased"), as_of="2024-02-08")
+            await d.plan()
+            await balanced(d)
+            again = await d.dump()
+            await d.plan()
+            assert await d.dump() == again
+            entries = await d.rows("SELECT body FROM entries WHERE kind = 'notification_replanned'")
+            return before, {n["name"]: n for n in await d.notices()}, entries
+
+    before, after, entries = asyncio.run(work())
+    if attempt:
+        assert after == before
+        return
+    assert (after["Alice"]["excluded"], after["Alice"]["delivery_id"]) == ("deceased", None)
+    # The children were told through her: they wait for somebody's decision.
+    assert {after[name]["review"] for name in ("Tom", "Zoé")} == {"minor_without_holder"}
+    assert {json.loads(row[0])["facts"]["reason"] for row in entries} == {"deceased_in_directory"}
 
 
 @pytest.mark.parametrize("state", ["sending", "accepted", "deferred", "in_doubt"])

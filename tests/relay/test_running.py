@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import signal
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -202,6 +202,27 @@ def test_a_relay_that_dies_in_the_middle_loses_nobody(rows, server, sending, mon
         sending(server)
     states = rows.states()
     assert set(states) <= {"queued", "deferred", "accepted"} and states["accepted"] == len(server.taken)
+
+
+@pytest.mark.parametrize("reply", ["421 4.3.2 closing", "452 4.3.1 insufficient system storage"])
+def test_a_relay_that_takes_no_mail_now_ends_the_run_before_everybody_is_deferred(
+    rows, server, sending, monkeypatch, reply
+):
+    monkeypatch.setattr("notifier.delivery.sender.PATIENCE", 0.3)
+    rows.deliver(*many(200))
+    server.on_mail(*[Act("mail", reply)] * 10_000)
+    with pytest.raises(RelayUnavailable, match=reply[:3]) as caught:
+        sending(server)
+    assert caught.value.exit_code == 75
+    assert len(server.mails) < 30 and rows.states()["queued"] > 170
+    server.mail_acts.clear()
+
+
+def test_a_few_that_are_turned_away_at_mail_stop_nothing(rows, server, sending):
+    rows.deliver(*many(20))
+    server.on_mail(*[Act("mail", "451 4.3.0 busy")] * 3)
+    report = sending(server)
+    assert report.reason == "done" and report.accepted + rows.states().get("deferred", 0) == 20
 
 
 # -- the session ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-from notifier.errors import SettingsError, StorageError, TryLater, VaultError
+from notifier.errors import OperatorError, SettingsError, StorageError, TryLater, VaultError
 from notifier.model import Entry
 from notifier.storage import database as storage
 from notifier.storage import journal, tables
-from notifier.storage.database import create_database, open_database, sqlite_path
+from notifier.storage.database import create_database, failure, open_database, sqlite_path
 from notifier.vault import Keys, Vault
 
 
@@ -114,3 +115,23 @@ def test_writes_are_durable(folder: Path, vault: Vault) -> None:
             return mode, synchronous, keys
 
     assert asyncio.run(pragmas()) == ("wal", 2, 1)
+
+
+def test_what_the_disk_says_is_for_the_operator_and_not_a_foreign_database(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA max_page_count = 2")
+        connection.execute("CREATE TABLE t (x)")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            connection.execute("INSERT INTO t VALUES (zeroblob(100000))")
+        with pytest.raises(sqlite3.OperationalError) as ours:
+            connection.execute("SELECT 1 FROM nosuch")
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    with closing(reader), pytest.raises(sqlite3.OperationalError) as readonly:
+        reader.execute("CREATE TABLE u (x)")
+    with pytest.raises(sqlite3.OperationalError) as missing:
+        sqlite3.connect(tmp_path / "nowhere" / "some.db")
+    for caught, says in ((full, "full"), (readonly, "readonly"), (missing, "unable to open")):
+        told = failure(caught.value)
+        assert isinstance(told, OperatorError) and says in str(told) and told.exit_code == 2
+    assert isinstance(failure(ours.value), StorageError)

@@ -59,6 +59,8 @@ def test_a_missing_and_a_wrong_key(cli, tmp_path: Path) -> None:
     assert "campaign" in one_line(cli("status", expect=2))
     key.write_text(kept)
     cli("status")
+    key.chmod(0o644)
+    assert "key-mode" in cli("check", expect=2).out
 
 
 def test_a_database_of_another_campaign(cli, tmp_path: Path) -> None:

@@ -204,7 +204,20 @@ def read_signer(line: str, verify: Ed25519) -> Signer:
     signer = Signer(name, key[1:], verify)
     if len(key) != 33 or signer.line() != line or not re.fullmatch(r"notifier/[^\s+]+", name):
         raise Altered("the public key is malformed")
+    if _is_anybodys(signer.public_key):
+        raise Altered("the public key is one with which anybody can sign")
     return signer
+
+
+def _is_anybodys(public_key: bytes) -> bool:
+    """Whether the key is a point of small order, whose "signatures" need no secret, or is not in its one form.
+    Libraries disagree on both, and a verdict must not depend on which one is at hand (RFC 8032 5.1.3)."""
+    point = _point(public_key)
+    if point is None:
+        return True
+    for _ in range(3):  # times 8, the cofactor
+        point = _plus(point, point)
+    return point[0] % _P == 0 and (point[1] - point[2]) % _P == 0
 
 
 def open_note(note: str, signer: Signer) -> str:
@@ -380,7 +393,7 @@ class Pack:
         self._file = file
         self.members = {member.name: member for member in layout(file)}
         manifest = self._stored(MANIFEST)
-        self.manifest: dict[str, Any] = json.loads(manifest)
+        self.manifest: dict[str, Any] = read_json(manifest)
         self.manifest_sha256 = hashlib.sha256(manifest).hexdigest()
         self.signature = self._stored(SIGNATURE).decode()
         if self.manifest.get("format") != FORMAT:
@@ -502,9 +515,11 @@ class Ledger:
         self.imports: list[dict[str, Any]] = []
         self.batches: list[dict[str, Any]] = []
         self.frozen: dict[tuple[str, Any], int] = {}
+        self.kinds: dict[str, str] = {}  # wave → its kind
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
             "import_completed": self._imported,
             "import_undone": self._undone,
+            "wave_planned": self._planned,
             "batch_approved": self._approved,
             "notification_frozen": self._frozen,
             "notification_replanned": self._replanned,
@@ -547,6 +562,9 @@ class Ledger:
 
     def _replanned(self, person: str, facts: dict[str, Any], _at: str) -> None:
         self.waves.setdefault(facts["wave"], {}).pop(person, None)
+
+    def _planned(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
+        self.kinds[facts["wave"]] = facts["kind"]
 
     def _approved(self, _subject: str, facts: dict[str, Any], at: str) -> None:
         self.batches.append({**facts, "at": at})
@@ -665,6 +683,30 @@ def imports_of(ledger: Ledger, kind: str) -> list[dict[str, Any]]:
     return [{key: item[key] for key in IMPORT_KEYS} for item in ledger.imports if item["kind"] == kind]
 
 
+def _is_counted(summary: dict[str, Any]) -> bool:
+    """Whether each wave has all terms and no others, and every count is one: a negative number would move persons from
+    one term to another, and no sum would show it."""
+    tables = [wave[name] for wave in summary["waves"] for name in ("notifications", "frozen", "not_frozen")]
+    counts = [summary["observation"]["days"], *(wave["owed"] for wave in summary["waves"])]
+    for table in (summary["bridge"], summary["open"], *tables):
+        counts.extend(table.values())
+    return all(set(table) == set(TERMS) for table in tables) and all(type(it) is int and it >= 0 for it in counts)
+
+
+def _compare_wave(
+    wave: dict[str, Any], planned_as: str | None, counted: dict[str, int] | None, persons: int
+) -> Iterator[str]:
+    name = wave["wave"]
+    if wave["kind"] != planned_as:
+        yield f"wave {name}: the entries planned it as another kind of wave than the summary says"
+    if wave["frozen"] != (counted or dict.fromkeys(TERMS, 0)):
+        yield f"wave {name}: the entries add up to another table than the summary's"
+    if any(wave["notifications"][term] != wave["frozen"][term] + wave["not_frozen"][term] for term in TERMS):
+        yield f"wave {name}: frozen and not frozen do not add up to the summary's table"
+    if wave["kind"] == "initial" and wave["owed"] != persons:
+        yield f"wave {name}: the persons owed a notice are not the persons of the bridge"
+
+
 def compare_summary(summary: dict[str, Any], ledger: Ledger) -> Iterator[str]:
     """Each way in which the summary says something else than the entries, or than itself."""
     if summary["sources"] != imports_of(ledger, "export") or summary["directories"] != imports_of(ledger, "directory"):
@@ -675,6 +717,8 @@ def compare_summary(summary: dict[str, Any], ledger: Ledger) -> Iterator[str]:
         if ledger.frozen.get((batch["wave"], batch["batch"]), 0) != batch["notifications"]:
             yield f"batch {batch['batch']} of wave {batch['wave']} froze another number of notifications than approved"
     bridge = summary["bridge"]
+    if not _is_counted(summary):
+        yield "the summary counts in something else than whole numbers from 0, or under other terms"
     totals = {key: sum(item[key] for item in summary["sources"]) for key in ("rows", "records", "rejections")}
     if any(bridge[key] != totals[key] for key in totals):
         yield "the bridge from rows to persons does not start from the files taken in"
@@ -688,16 +732,8 @@ def compare_summary(summary: dict[str, Any], ledger: Ledger) -> Iterator[str]:
     if len(waves) != len(summary["waves"]) or set(counted) - set(waves):
         yield "the summary does not list the waves that the entries know"
     for name, wave in waves.items():
-        empty = dict.fromkeys(TERMS, 0)
-        if wave["frozen"] != counted.get(name, empty):
-            yield f"wave {name}: the entries add up to another table than the summary's"
-        if set(wave["notifications"]) != set(TERMS) or any(
-            wave["notifications"][term] != wave["frozen"][term] + wave["not_frozen"][term] for term in TERMS
-        ):
-            yield f"wave {name}: frozen and not frozen do not add up to the summary's table"
+        yield from _compare_wave(wave, ledger.kinds.get(name), counted.get(name), bridge["persons"])
         balances = balances and wave["owed"] == sum(wave["notifications"].values())
-        if wave["kind"] == "initial" and wave["owed"] != bridge["persons"]:
-            yield f"wave {name}: the persons owed a notice are not the persons of the bridge"
     if summary["balances"] and not balances:
         yield "the summary says that the account balances, and it does not"
 
@@ -708,6 +744,18 @@ def compare_summary(summary: dict[str, Any], ledger: Ledger) -> Iterator[str]:
 def manifest_text(name: str, sha256: str) -> str:
     """What the signature of the pack covers. Its first line keeps it from being taken for a checkpoint."""
     return f"{FORMAT}\n{name}\n{sha256}\n"
+
+
+def read_json(content: bytes) -> dict[str, Any]:
+    """The file's one object. No key stands twice, of which one reader would take the first and another the last."""
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in found}) != len(found):
+            raise Altered("a key stands twice in a file of the pack")
+        return dict(found)
+
+    read: dict[str, Any] = json.loads(content, object_pairs_hook=pairs)
+    return read
 
 
 def split_notes(text: str) -> list[str]:
@@ -726,7 +774,7 @@ def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known:
     """All checks of a pack, into ``verdict``. Raises Altered where going on would be pointless."""
     pack = Pack(file)
     signer = _check_signature(pack, verdict, fingerprint, verify)
-    summary: dict[str, Any] = json.loads(pack.read(SUMMARY))
+    summary = read_json(pack.read(SUMMARY))
     checkpoints = [read_checkpoint(note, signer) for note in split_notes(pack.read(CHECKPOINTS).decode())]
     earlier = [read_checkpoint(known, signer)] if known is not None else []
     ledger = Ledger(observed_until(summary))
@@ -743,6 +791,8 @@ def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known:
     for name in (README, PROGRAM):
         for _ in pack.blocks(name):
             pass
+    if f"notifier/{summary['campaign']['id']}" != signer.name or summary["fingerprint"] != signer.fingerprint:
+        verdict.findings.append("the summary speaks of another campaign, or of another key, than the one that signed")
     verdict.findings.extend(compare_summary(summary, ledger))
     _report(verdict, summary, ledger, len(checkpoints), size)
 
