@@ -99,6 +99,15 @@ def _real(settings: Settings) -> Iterator[Finding]:
         yield _blank("pace.hours", 'say when to send ("08:00-20:00")')
     if pace.hotline_per_hour is None and pace.hotline_per_day is None:
         yield _blank("pace.hotline_per_hour", "say how many messages per hour (or per day) the helpline can bear")
+    if pace.hours or pace.hotline_per_hour or pace.hotline_per_day or pace.canary or pace.providers:
+        # Said rather than passed over: somebody would go to bed on it.
+        yield Finding(
+            "pace-not-kept",
+            "[pace]",
+            "this version keeps relay.rate alone: hours, hotline caps, canary and providers are not kept yet; "
+            "send with --limit, by day, with somebody watching",
+            "warning",
+        )
     if settings.households.adult_dependants is None:
         yield _blank("households.adult_dependants", 'decide: "letter" or "contract_mailbox"')
     if not settings.key.backed_up:
