@@ -29,7 +29,9 @@ from notifier.vault import Vault, read_keys
 if TYPE_CHECKING:
     from notifier.delivery.examination import Examined
     from notifier.delivery.report import Progress, SendReport
+    from notifier.intake.drafts import Draft
     from notifier.intake.staging import AlreadyImported, StagedImport
+    from notifier.intake.trials import Trial
     from notifier.notices.approval import Approval
     from notifier.notices.lint import Finding
     from notifier.people.departures import UndoneImport
@@ -220,6 +222,33 @@ async def undo_import(app: App, sha256: str) -> UndoneImport:
         undone = await withdraw(app.database, app.vault, sha256, by=app.by, now=utc_now())
         unpublish(app.folder, undone.sha256)
     return undone
+
+
+async def try_profile(
+    app: App, path: Path, *, profile: str, incident: str | None, rows: int | None, shown: int
+) -> Trial:
+    """The first ``rows`` rows of a file as a profile understands them (None: all). Nothing is stored."""
+    from notifier.intake.trials import try_out
+
+    return await asyncio.to_thread(
+        try_out,
+        app.vault,
+        app.settings,
+        app.folder,
+        path,
+        profile,
+        incident=incident,
+        most=rows,
+        shown=shown,
+        now=utc_now(),
+    )
+
+
+def draft_profile(folder: Path, path: Path, *, family: str | None, encoding: str) -> Draft:
+    """Propose a profile for a file of an unknown layout. ``folder``: a campaign's, which need not exist."""
+    from notifier.intake.drafts import draft
+
+    return draft(folder, path, family=family, today=utc_now().date(), encoding=encoding)
 
 
 # -- people --------------------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ _PROFILE = click.option("--profile", required=False, help="Which layout the file
 def intake(
     terminal: Terminal, files: tuple[Path, ...], profile: str | None, incident: str | None, undo: str | None
 ) -> int:
-    """Take in operator exports (CSV or XLSX; told from the content).
+    """Take in operator exports: CSV or XLSX, also in .gz or .zip (told from the content; an encrypted ZIP's password
+    from NOTIFIER_ARCHIVE_PASSWORD or asked).
 
     Rows that leave no identity at all are listed in DIR/rejections/, with line, column and code. The same bytes under
     the same profile are "already imported", and nothing changes.

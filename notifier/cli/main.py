@@ -18,6 +18,7 @@ from notifier.cli import (
     later_commands,
     notice_commands,
     people_commands,
+    profile_commands,
     proof_commands,
     send_commands,
     status_commands,
@@ -90,6 +91,7 @@ def main(context: click.Context, /, campaign: Path, verbose: bool, **_of_the_com
 for module in (
     campaign_commands,
     file_commands,
+    profile_commands,
     people_commands,
     notice_commands,
     send_commands,

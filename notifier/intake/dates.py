@@ -27,6 +27,7 @@ _FORMS = tuple(
 )
 _SERIAL = re.compile(r"([0-9]{4,5})(?:[.,]0+)?")
 _SERIAL_ZERO = date(1899, 12, 30)  # right from 1 March 1900 on: Excel believes in 29 February 1900
+_SERIAL_ZERO_1904 = date(1904, 1, 1)
 _YEARS = range(1850, 2101)  # four digits that may be a year are no serial number
 
 
@@ -49,6 +50,19 @@ def birth_date(text: str, today: date) -> Reading:
         if found := form.fullmatch(plain):
             return _plausible(int(found["year"]), int(found["month"]), int(found["day"]), today)
     return Reading("", "birth_unreadable")
+
+
+def of_1904(text: str) -> str:
+    """A cell of a workbook whose days are counted from 1 January 1904 (the Macintosh's way): a serial number becomes
+    the date that it stands for, everything else stays as it is.
+
+    >>> of_1904("18841"), of_1904("1955"), of_1904("02/08/1955")
+    ('1955-08-02', '1955', '02/08/1955')
+    """
+    serial = _SERIAL.fullmatch(text.strip(" \u00a0"))
+    if not serial or int(serial[1]) in _YEARS:
+        return text
+    return (_SERIAL_ZERO_1904 + timedelta(days=int(serial[1]))).isoformat()
 
 
 def _plausible(year: int, month: int, day: int, today: date) -> Reading:

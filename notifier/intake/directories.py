@@ -75,11 +75,7 @@ def members(rows: Rows, reading: FileContext, providers: Mapping[str, str], as_o
         read.contact(row, digests)
         for row, digests in zip(frame.iter_rows(named=True), zip(*columns, strict=True), strict=True)
     ]
-    return Batch(_no_records, [], contacts, in_order(rows.broken, rejections))
-
-
-def _no_records(import_id: int, exposure_sets: Sequence[int]) -> list[tuple[object, ...]]:
-    return []
+    return Batch({}, [], contacts, in_order(rows.broken, rejections))
 
 
 def _verdict() -> list[tuple[pl.Expr, str, str]]:

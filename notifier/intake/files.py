@@ -1,8 +1,8 @@
 """A file before it is read: what it is, its SHA-256, its encoding. One streaming pass, bounded memory.
 
-CSV or XLSX is told from the content, never from the name. The encoding is decided on the whole file (DOMAIN C1): byte
-order mark, else strict UTF-8, else Windows-1252; a file that fits none is refused, because a wrong guess would write to
-people under wrong names. Every refusal is an :class:`ExportError` that names the file and says what to do.
+CSV or XLSX, packed or not, is told from the content, never from the name. What lies in an archive is read as a stream
+(``archives``), the encoding is decided on the whole content (``encodings``). SHA-256 and size are those of the file as
+it was received. Every refusal is an :class:`ExportError` that names the file and says what to do.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import zipfile
+import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
 from notifier.errors import ExportError
+from notifier.intake import archives, sheets
+from notifier.intake.archives import CHUNK_BYTES, Wrapping
+from notifier.intake.encodings import BOMS, LIGATURES, Choice, choose
 
-CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 18  # headings are looked for in here
-XLSX_BYTES = 4 << 30  # unpacked; a full sheet of 1,048,576 rows has less than 2 GB
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_NOT_CP1252 = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
+_ASCII = bytes(range(128))
+_BESIDE_LETTERS = re.compile(rb"(?<=[A-Za-z])[\xbc-\xbe]|[\xbc-\xbe](?=[A-Za-z])")
 _FOREIGN = (
     (b"%PDF", "a PDF: ask for the file as CSV or XLSX"),
     (b"\xd0\xcf\x11\xe0", "an old .xls workbook or one with a password: save it as .xlsx, without password"),
-    (b"\x1f\x8b", "compressed (gzip): unpack it first"),
     (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
     (b"Rar!", "a RAR archive: unpack it first"),
     (b"{\\rtf", "an RTF document: ask for the file as CSV or XLSX"),
@@ -42,8 +43,10 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the first pass found. ``encoding``: Python's name, "" for XLSX; ``bom``: its length in bytes; ``quotes``:
-    whether the file holds a quotation mark at all; ``head``: the first HEAD_BYTES, decoded."""
+    """What the first pass found. ``sha256``, ``size_bytes``: of the file as received; ``wrapping``: the archive that
+    the content lies in. ``encoding``: Python's name, "" for XLSX; ``recorded``: the same with its reason, and what else
+    is to be known of the reading; ``bom``: its length in bytes; ``quotes``: whether the content holds a quotation mark
+    at all; ``head``: the first HEAD_BYTES, decoded; ``content_bytes``: how long it is unpacked (CSV)."""
 
     form: Form
     sha256: str
@@ -52,76 +55,120 @@ class Survey:
     bom: int = 0
     quotes: bool = False
     head: str = ""
+    recorded: str = ""
+    wrapping: Wrapping = archives.PLAIN
+    content_bytes: int = 0
 
 
-def survey(file: BinaryIO, name: str) -> Survey:
-    """Read ``file`` once, from its beginning. Raises ExportError for what is neither CSV nor XLSX."""
+def survey(file: BinaryIO, name: str, forced: str = "") -> Survey:
+    """Read ``file`` from its beginning. ``forced``: the encoding that the profile names. Raises ExportError for what is
+    neither CSV nor XLSX."""
     file.seek(0)
-    head = file.read(HEAD_BYTES)
-    if not head.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
-        raise ExportError(f"{name} is empty")
+    _must_hold_something(file.read(HEAD_BYTES), name)
+    wrapping = archives.look(file, name)
+    content = archives.opened(file, name, wrapping)
+    head = content.read(HEAD_BYTES)
+    _must_hold_something(head, name)
     for magic, what in _FOREIGN:
         if head.startswith(magic):
-            raise ExportError(f"{name} is {what}")
-    if head.startswith(b"PK\x03\x04"):
-        _must_be_xlsx(file, name)
-        file.seek(0)
-        digest, size = hashlib.sha256(), 0
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-        return Survey(Form.XLSX, digest.hexdigest(), size)
-    return _survey_text(file, name, head)
+            raise ExportError(f"{name} {'holds' if wrapping.kind else 'is'} {what}")
+    packed = f"from a {wrapping.kind} archive" if wrapping.kind else ""
+    if wrapping.kind and head.startswith(archives.GZIP):
+        raise ExportError(f"{name} holds an archive inside the archive: unpack it once")
+    if head.startswith(archives.ZIP):
+        content = archives.opened(file, name, wrapping)
+        notes = [sheets.survey(archives.held(content, name) if wrapping.kind else content, name), packed]
+        recorded = "; ".join(filter(None, notes))
+        sha256, size = _digest(file)
+        return Survey(Form.XLSX, sha256, size, recorded=f"({recorded})" if recorded else "", wrapping=wrapping)
+    return _survey_text(file, name, head, wrapping, forced)
 
 
-def _survey_text(file: BinaryIO, name: str, head: bytes) -> Survey:
-    bom, stated = next(((len(mark), encoding) for mark, encoding in _BOMS if head.startswith(mark)), (0, ""))
-    wide = stated.startswith("utf-16")
-    decoder = codecs.getincrementaldecoder(stated or "utf-8")("strict")
-    fits, is_1252, quotes = True, True, False
+def _must_hold_something(head: bytes, name: str) -> None:
+    if not head.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
+        raise ExportError(f"{name} is empty")
+
+
+def _digest(file: BinaryIO) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     file.seek(0)
     while chunk := file.read(CHUNK_BYTES):
         digest.update(chunk)
-        if b"\0" in chunk and not wide:
-            raise ExportError(f"{name} holds NUL bytes: it is no text file, or a damaged one")
-        if fits:
-            try:
-                decoder.decode(chunk[bom:] if not size else chunk)
-            except UnicodeDecodeError:
-                fits = False
-        is_1252 = is_1252 and not any(byte in chunk for byte in _NOT_CP1252)
-        quotes = quotes or b'"' in chunk
         size += len(chunk)
-    if fits:
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            fits = False
-    if fits:
-        encoding = stated or "utf-8"
-    elif not stated and is_1252:
-        encoding = "cp1252"
-    else:
-        what = f"it says {stated} and is not" if stated else "it is neither UTF-8 nor Windows-1252"
-        raise ExportError(f"{name}: the encoding cannot be read: {what}; ask for the file in UTF-8")
-    text = codecs.getincrementaldecoder(encoding)("strict").decode(head[bom:])
+    return digest.hexdigest(), size
+
+
+class _Letters:
+    """What the bytes of a whole text file are."""
+
+    def __init__(self, head: bytes, forced: str, name: str) -> None:
+        self.bom, self.stated = next(((len(mark), name) for mark, name in BOMS if head.startswith(mark)), (0, ""))
+        if forced and self.stated and codecs.lookup(forced).name != codecs.lookup(self.stated).name:
+            raise ExportError(f"{name} begins with the mark of {self.stated}, and the profile says {forced}")
+        self._forced, self._name = forced, name
+        self._wide = (forced or self.stated).startswith("utf-16")
+        self._decoder = codecs.getincrementaldecoder(forced or self.stated or "utf-8")("strict")
+        self._fits, self.quotes = True, False
+        self._high: Counter[int] = Counter()
+        self._ligatures = self._last = 0
+        self.size = 0
+
+    def take(self, chunk: bytes) -> None:
+        if b"\0" in chunk and not self._wide:
+            raise ExportError(f"{self._name} holds NUL bytes: it is no text file, or a damaged one")
+        self._decode(chunk if self.size else chunk[self.bom :])
+        if not (self.stated or self._forced) and not chunk.isascii():
+            self._high.update(chunk.translate(None, _ASCII))
+            if any(byte in chunk for byte in LIGATURES):
+                self._ligatures += len(_BESIDE_LETTERS.findall(chunk))
+        self.quotes = self.quotes or b'"' in chunk
+        self.size += len(chunk)
+
+    def _decode(self, data: bytes, *, final: bool = False) -> None:
+        if self._fits:
+            try:
+                self._decoder.decode(data, final)
+            except UnicodeDecodeError:
+                self._fits = False
+
+    def choice(self) -> Choice:
+        """The decision, when every chunk was taken. Raises ExportError."""
+        self._decode(b"", final=True)
+        if self._forced:
+            found = Choice(self._forced, "the profile says so") if self._fits else Choice("", "the profile says")
+        elif self.stated:
+            found = Choice(self.stated, "byte order mark") if self._fits else Choice("", "it says")
+        else:
+            found = Choice("utf-8", "strict UTF-8 to its end") if self._fits else choose(self._high, self._ligatures)
+        if found.encoding:
+            return found
+        said = self._forced or self.stated
+        what = f"{found.reason} {said} and is not" if said else found.reason
+        raise ExportError(
+            f"{self._name}: the encoding cannot be read: {what}; "
+            'ask for the file in UTF-8, or say encoding = "…" in the profile'
+        )
+
+
+def _survey_text(file: BinaryIO, name: str, head: bytes, wrapping: Wrapping, forced: str) -> Survey:
+    letters = _Letters(head, forced, name)
+    digest = hashlib.sha256()
+    content = archives.opened(file, name, wrapping)
+    while chunk := content.read(CHUNK_BYTES):
+        if not wrapping.kind:
+            digest.update(chunk)
+        letters.take(chunk)
+    encoding, reason = letters.choice()
+    text = codecs.getincrementaldecoder(encoding)("strict").decode(head[letters.bom :])
     # The first line only: further down, a control character rejects its row, not the file.
     if any(ord(letter) < 32 and letter not in "\t\r\f" for letter in text.lstrip().partition("\n")[0]):
         raise ExportError(f"{name} is neither CSV nor XLSX: it begins with control characters")
-    return Survey(Form.CSV, digest.hexdigest(), size, encoding, bom, quotes, text)
-
-
-def _must_be_xlsx(file: BinaryIO, name: str) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ExportError(f"{name} is a damaged archive or workbook") from error
-    if not any(member.filename == "xl/workbook.xml" for member in members):
-        raise ExportError(f"{name} is a ZIP archive that is no XLSX workbook: unpack it first")
-    if sum(member.file_size for member in members) > XLSX_BYTES:
-        raise ExportError(f"{name} unpacks to more than {XLSX_BYTES >> 30} GB: that is no worksheet")
+    sha256, size = _digest(file) if wrapping.kind else (digest.hexdigest(), letters.size)
+    packed = f"; from a {wrapping.kind} archive" if wrapping.kind else ""
+    return Survey(
+        Form.CSV, sha256, size, encoding, letters.bom, letters.quotes, text, f"{encoding} ({reason}{packed})", wrapping,
+        letters.size,
+    )  # fmt: skip
 
 
 def open_file(path: Path) -> BinaryIO:

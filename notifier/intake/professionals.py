@@ -12,8 +12,10 @@ from notifier.intake import identifiers
 from notifier.intake.mailboxes import mailbox, provider
 from notifier.intake.normal_forms import normal_names
 from notifier.intake.records import (
+    KEYS,
     PERSON,
     Batch,
+    Column,
     FileContext,
     in_order,
     reject,
@@ -71,6 +73,7 @@ def professionals(rows: Rows, reading: FileContext, providers: Mapping[str, str]
         codes = [siret.code, finess.code, email.code, identifiers.bank_account(row["rib"]).code]
         if row["rpps"]:
             codes.append(rpps.code)
+        codes.append(rows.warned.get(row["line"], ""))
         profession = words.get(normal_name(row["profession"]), OTHER)
         sealed = vault.seal(PERSON, identity, contact.fields())
         exposures.append(row["exposures"])
@@ -82,15 +85,8 @@ def professionals(rows: Rows, reading: FileContext, providers: Mapping[str, str]
             vault.seal(CONTACT, identity, contact.fields()),
         ))  # fmt: skip
 
-    def records(import_id: int, exposure_sets: Sequence[int]) -> list[tuple[object, ...]]:
-        kind = PersonKind.PROFESSIONAL.value
-        return [
-            (import_id, line, kind, sender, identity, None, None, None, None, None, None, None, exposure_set,
-             profession, codes, sealed)
-            for (line, sender, identity, profession, codes, sealed), exposure_set in zip(
-                kept, exposure_sets, strict=True
-            )
-        ]  # fmt: skip
-
+    names = ("line", "sender", "identity", "profession", "warnings", "sealed")
+    columns: dict[str, Column] = {name: [row[index] for row in kept] for index, name in enumerate(names)}
+    columns |= dict.fromkeys(KEYS) | {"kind": PersonKind.PROFESSIONAL.value}
     nobody = [Rejection(line, "", "identity_none") for line in without]
-    return Batch(records, exposures, contacts, in_order(rows.broken, rejections, nobody))
+    return Batch(columns, exposures, contacts, in_order(rows.broken, rejections, nobody))

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from notifier.campaign import Incident, Sender, Settings, categories, resource, shipped
 from notifier.errors import ExportError, SettingsError
+from notifier.intake.encodings import FORCED
 from notifier.intake.headings import normal_heading
 from notifier.model import Exposure, PersonKind, canonical_exposures
 from notifier.people.identity import normal_name
@@ -39,6 +40,7 @@ ROLES: Mapping[tuple[Kind, PersonKind], frozenset[str]] = {
 }
 """What a column can mean, per kind of file. A role that a file has no column for reads as empty."""
 
+IGNORED = "_ignored_"
 REMEMBERED = 1 << 16  # spellings of senders; a hostile file has as many as rows
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -64,11 +66,14 @@ class Exposing(_Frozen):
 
 
 class Profile(_Frozen):
-    """One layout. ``columns`` and ``optional``: role → headings. ``values``: role → our word → the file's words."""
+    """One layout. ``columns`` and ``optional``: role → headings. ``ignored``: headings of columns that nobody reads.
+    ``values``: role → our word → the file's words. ``encoding``: of the file, instead of what its bytes say."""
 
     kind: Kind
     person: PersonKind = PersonKind.INSURED
     incident: str = ""
+    encoding: str = ""
+    ignored: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str, ...]]
     optional: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     exposures: Exposing = Exposing()
@@ -84,11 +89,16 @@ class Profile(_Frozen):
             raise ValueError(f"unknown role {', '.join(unknown)} (known: {', '.join(sorted(known))})")
         if doubled := sorted(set(self.columns) & set(self.optional)):
             raise ValueError(f"{doubled[0]} is both required and optional")
+        if self.encoding and self.encoding not in FORCED:
+            raise ValueError(f"encoding: {self.encoding!r} is not one of {', '.join(FORCED)}")
         meanings: dict[str, str] = {}
         for role, headings in (*self.columns.items(), *self.optional.items()):
             for heading in headings:
                 if meanings.setdefault(normal_heading(heading), role) != role:
                     raise ValueError(f"the heading {heading!r} stands for two roles")
+        for heading in self.ignored:
+            if not normal_heading(heading) or normal_heading(heading) in meanings:
+                raise ValueError(f"ignored: the heading {heading!r} is blank, or stands for a role")
         return self
 
     @property
@@ -100,9 +110,10 @@ class Profile(_Frozen):
 
     @cached_property
     def by_heading(self) -> dict[str, str]:
-        """Normal heading → role."""
+        """Normal heading → role; an ignored column has a role of its own, which no row is asked for."""
         every = (*self.columns.items(), *self.optional.items())
-        return {normal_heading(heading): role for role, headings in every for heading in headings}
+        unread = {(key := normal_heading(heading)): f"{IGNORED}{key}" for heading in self.ignored}
+        return unread | {normal_heading(heading): role for role, headings in every for heading in headings}
 
     def words(self, role: str) -> dict[str, str]:
         """Normal form of the file's word → ours, for one role."""
@@ -127,8 +138,9 @@ class Profile(_Frozen):
         return canonical_exposures(Exposure(incident, code) for code in found)
 
 
-def load(folder: Path, name: str, kind: Kind) -> tuple[Profile, str]:
-    """The profile ``name`` and its text; the campaign's own before the shipped one. Raises SettingsError."""
+def load(folder: Path, name: str, kind: Kind | None) -> tuple[Profile, str]:
+    """The profile ``name`` and its text; the campaign's own before the shipped one. ``kind``: None takes either.
+    Raises SettingsError."""
     path = resource(folder, "data", f"profiles/{name}.toml")
     if not _NAME.fullmatch(name) or not path.is_file():
         known = ", ".join(sorted(_known(folder)))
@@ -144,7 +156,7 @@ def load(folder: Path, name: str, kind: Kind) -> tuple[Profile, str]:
         message = {"extra_forbidden": "no such setting", "missing": "missing"}.get(fault["type"], fault["msg"])
         what = message.removeprefix("Value error, ")
         raise SettingsError(f"{path}: {where}: {what}" if where else f"{path}: {what}") from error
-    if profile.kind != kind:
+    if kind and profile.kind != kind:
         command = "intake" if profile.kind == "export" else "directory"
         raise SettingsError(f"the profile {name} is for `notifier {command}`")
     _check_categories(profile, path, set(categories(folder)))

@@ -7,11 +7,13 @@ The keys are those of ``people.identity``, digested; a property test holds both 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from itertools import repeat
 from json.encoder import encode_basestring as quote
+from typing import Any
 
 import polars as pl
 
@@ -38,6 +40,12 @@ STAGED = (
 )  # fmt: skip
 
 
+KEYS = (
+    "group_key", "forename_key", "birth_rank", "key_member", "key_nir_rank", "key_nir_forename", "key_contract",
+)  # fmt: skip
+"""What only an insured person's record holds."""
+
+
 @dataclass(frozen=True)
 class FileContext:
     """What every batch of one file is read with. ``today``: day of the intake, for what is plausible."""
@@ -51,12 +59,15 @@ class FileContext:
     sender: str = ""  # of a file whose rows name none
 
 
+Column = list[Any] | str | None
+
+
 @dataclass
 class Batch:
-    """One batch, ready to be stored. ``exposures``: canonical set per record; ``records``: maps the import's id and
-    the ids of the exposure sets (one per record) to rows of ``staged_records``, in the order of STAGED."""
+    """One batch, ready to be stored. ``exposures``: canonical set per record; ``columns``: what else a record holds, by
+    column of ``staged_records``: a list with one value per record, or the one value of all."""
 
-    records: Callable[[int, Sequence[int]], list[tuple[object, ...]]]
+    columns: Mapping[str, Column] = field(default_factory=dict)
     exposures: list[str] = field(default_factory=list)
     contacts: list[tuple[object, ...]] = field(default_factory=list)  # without import_id, see professionals.py
     rejections: list[Rejection] = field(default_factory=list)
@@ -65,6 +76,15 @@ class Batch:
     def kept(self) -> int:
         """Rows that were not rejected. (A directory exposes nobody: its rows are contacts alone.)"""
         return len(self.exposures) or len(self.contacts)
+
+    def records(self, import_id: int, sets: Mapping[str, int]) -> list[tuple[object, ...]]:
+        """Rows of ``staged_records``, in the order of STAGED. ``sets``: the id of each set of exposures."""
+        if not self.exposures:
+            return []
+        every = {**self.columns, "import_id": import_id, "exposure_set_id": [sets[each] for each in self.exposures]}
+        values = (every[name] for name in STAGED)
+        rows = zip(*(value if isinstance(value, list) else repeat(value) for value in values), strict=False)
+        return list(rows)
 
 
 def without_numbers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -83,26 +103,29 @@ def insured(rows: Rows, reading: FileContext) -> Batch:
         identity_key().alias("_identity"),
         warnings("nir_code", "birth_code", "rank_code", "name_code").alias("warnings"),
     )
+    frame = rows.noted(frame)
     frame, rejections = reject(frame, _verdict(), reading.layout)
     keys = key_columns(frame, reading.vault)
     identities = known(reading.vault.digests(frame["_identity"].to_list()))
     sealed = reading.vault.seal_many(PERSON, identities, _plain(frame))
-    columns = (
-        frame["line"].to_list(), frame["sender"].to_list(), identities, keys["group_key"], keys["forename_key"],
-        frame["rank"].to_list(), keys["key_member"], keys["key_nir_rank"], keys["key_nir_forename"],
-        keys["key_contract"], frame["warnings"].to_list(), sealed,
-    )  # fmt: skip
-    kind = PersonKind.INSURED.value
+    columns: dict[str, Column] = {
+        "line": frame["line"].to_list(),
+        "kind": PersonKind.INSURED.value,
+        "sender": shared(frame["sender"].to_list()),
+        "identity": identities,
+        "birth_rank": frame["rank"].to_list(),
+        "profession": "",
+        "warnings": shared(frame["warnings"].to_list()),
+        "sealed": sealed,
+        **keys,
+    }
+    return Batch(columns, shared(frame["exposures"].to_list()), rejections=in_order(rows.broken, rejections))
 
-    def records(import_id: int, exposure_sets: Sequence[int]) -> list[tuple[object, ...]]:
-        return [
-            (import_id, line, kind, sender, identity, group, forename, rank, member, nir_rank, nir_forename, contract,
-             exposure_set, "", warnings, value)
-            for (line, sender, identity, group, forename, rank, member, nir_rank, nir_forename, contract, warnings,
-                 value), exposure_set in zip(zip(*columns, strict=True), exposure_sets, strict=True)
-        ]  # fmt: skip
 
-    return Batch(records, frame["exposures"].to_list(), rejections=in_order(rows.broken, rejections))
+def shared(values: list[str]) -> list[str]:
+    """The same values, equal ones as one object: what repeats goes to another process once."""
+    one: dict[str, str] = {}
+    return [one.setdefault(value, value) for value in values]
 
 
 def read_person(frame: pl.DataFrame, reading: FileContext) -> pl.DataFrame:

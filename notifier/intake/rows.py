@@ -13,55 +13,67 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import fastexcel
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from notifier.errors import ExportError
-from notifier.intake.columns import SEARCHED, UNNAMED, Layout, find_in_rows, find_in_text
+from notifier.intake import archives, cells, sheets
+from notifier.intake.columns import UNNAMED, Layout, find_in_text
 from notifier.intake.files import Form, Survey
 from notifier.intake.normal_forms import EDGES
 from notifier.intake.profiles import Profile
 from notifier.model import Rejection
 
 BLOCK_BYTES = 2 << 20  # of text: about 20,000 rows, one transaction; a longer record is refused
-SHEET_ROWS = 20_000
 _BREAK = r"\r\n|\r|\n"
 
 
 @dataclass(frozen=True)
 class Rows:
     """``frame``: columns ``line`` and the profile's roles, all strings without edge spaces, "" for empty.
-    ``broken``: what could not be divided into columns."""
+    ``broken``: what could not be divided into columns. ``warned``: codes of what was found in the cells of a row, by
+    line (see cells.py)."""
 
     frame: pl.DataFrame
     broken: list[Rejection]
+    warned: dict[int, str] = field(default_factory=dict)
+
+    def noted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame``, made of these rows, with their codes added to the column ``warnings``."""
+        if not self.warned:
+            return frame
+        codes = pl.col("line").replace_strict(self.warned, default=None, return_dtype=pl.String)
+        there = pl.col("warnings").replace("", None)
+        return frame.with_columns(warnings=pl.concat_str(there, codes, separator=",", ignore_nulls=True))
 
 
 def read(file: BinaryIO, name: str, survey: Survey, profile: Profile) -> tuple[Layout, Iterator[Rows]]:
     """The layout, and the rows in batches. Raises ExportError, the iterator too."""
+    content = archives.opened(file, name, survey.wrapping)
     if survey.form is Form.XLSX:
-        return _read_sheet(file, name, profile)
+        workbook = archives.held(content, name) if survey.wrapping.kind else content
+        layout, frames = sheets.open_sheet(workbook, name, profile)
+        return layout, (_tidy(frame, [], profile, layout) for frame in frames)
     layout = find_in_text(survey.head, profile, name)
-    return layout, _read_csv(file, name, survey, profile, layout)
+    return layout, _read_csv(content, name, survey, profile, layout)
 
 
 # -- CSV -----------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(file: BinaryIO, name: str, survey: Survey, profile: Profile, layout: Layout) -> Iterator[Rows]:
+def _read_csv(content: BinaryIO, name: str, survey: Survey, profile: Profile, layout: Layout) -> Iterator[Rows]:
     head = survey.head[: layout.characters].encode(survey.encoding)
-    file.seek(survey.bom + len(head))
     lines = _Lines(layout)
-    if survey.size_bytes == survey.bom + len(head):
+    if survey.content_bytes == survey.bom + len(head):
         return
+    content.read(survey.bom + len(head))  # what unpacks as it is read cannot be sought in
     try:
         reader = pacsv.open_csv(
-            pa.PythonFile(file, mode="r"),
+            pa.PythonFile(content, mode="r"),
             read_options=pacsv.ReadOptions(
                 column_names=list(layout.roles),
                 encoding=_arrow_name(survey.encoding),
@@ -177,56 +189,6 @@ def _split(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-# -- XLSX ----------------------------------------------------------------------------------------------------------
-
-
-def _read_sheet(file: BinaryIO, name: str, profile: Profile) -> tuple[Layout, Iterator[Rows]]:
-    file.seek(0)
-    try:
-        workbook = fastexcel.read_excel(file.read())
-        fits: list[tuple[str, Layout]] = []
-        misfits: list[ExportError] = []
-        for sheet in workbook.sheet_names:
-            head = _load(workbook, sheet, 0, SEARCHED)
-            try:
-                fits.append((sheet, find_in_rows(head.iter_rows(), profile, name)))
-            except ExportError as error:
-                if head.width:
-                    misfits.append(error)
-    except fastexcel.FastExcelError as error:
-        raise ExportError(f"{name} is a workbook that cannot be read: save it again as .xlsx") from error
-    if len(fits) > 1:
-        raise ExportError(f"{name} has {len(fits)} sheets with these headings; keep one sheet per file")
-    if not fits:
-        raise misfits[0] if misfits else ExportError(f"{name} is an empty workbook")
-    sheet, layout = fits[0]
-    return layout, _read_rows(workbook, sheet, name, profile, layout)
-
-
-def _load(workbook: fastexcel.ExcelReader, sheet: str, skipped: int, rows: int | None) -> pl.DataFrame:
-    """Cells as text: whole numbers without ``.0``, dates as ``yyyy-mm-dd hh:mm:ss``, error cells empty."""
-    loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=skipped, n_rows=rows, dtypes="string")
-    return loaded.to_polars().fill_null("")
-
-
-def _read_rows(
-    workbook: fastexcel.ExcelReader, sheet: str, name: str, profile: Profile, layout: Layout
-) -> Iterator[Rows]:
-    try:
-        cells = _load(workbook, sheet, layout.lines, None)
-    except fastexcel.FastExcelError as error:
-        raise ExportError(f"{name} is a workbook that cannot be read: save it again as .xlsx") from error
-    names = [*layout.roles, *(f"{UNNAMED}{index}" for index in range(len(layout.roles), cells.width))]
-    for index in range(cells.width, len(layout.roles)):
-        cells = cells.with_columns(pl.lit("").alias(f"{UNNAMED}new{index}"))
-    cells = cells.rename(dict(zip(cells.columns, names, strict=True)))
-    for start in range(0, cells.height, SHEET_ROWS):
-        part = cells.slice(start, SHEET_ROWS)
-        first = layout.lines + start + 1
-        numbered = part.with_columns(pl.int_range(first, first + part.height, dtype=pl.Int64).alias("line"))
-        yield _tidy(numbered, [], profile, layout)
-
-
 # -- both ----------------------------------------------------------------------------------------------------------
 
 
@@ -236,13 +198,16 @@ def _schema(profile: Profile) -> dict[str, pl.DataType]:
 
 def _tidy(frame: pl.DataFrame, broken: list[Rejection], profile: Profile, layout: Layout) -> Rows:
     """Empty rows go, cells under no heading reject their row, roles without a column read as empty."""
-    cells = pl.all().exclude("line")
-    frame = frame.with_columns(cells.str.strip_chars(EDGES))
-    frame = frame.filter(pl.any_horizontal(cells != ""))
+    every = pl.all().exclude("line")
+    frame, warned = cells.mended(frame)
+    frame = frame.with_columns(every.str.strip_chars(EDGES))
+    there = pl.any_horizontal(every != "")
+    # A row whose only cell was a number without its digits is a row all the same.
+    frame = frame.filter(there | pl.col("line").is_in(list(warned)) if warned else there)
     unnamed = [column for column in frame.columns if column.startswith(UNNAMED)]
     if unnamed:
         beyond = pl.any_horizontal(pl.col(column) != "" for column in unnamed)
         broken = broken + [Rejection(line, "", "columns") for line in frame.filter(beyond)["line"]]
         frame = frame.filter(~beyond)
     absent = profile.roles - set(layout.roles)
-    return Rows(frame.with_columns(pl.lit("").alias(role) for role in absent).select(*_schema(profile)), broken)
+    return Rows(frame.with_columns(pl.lit("").alias(role) for role in absent).select(*_schema(profile)), broken, warned)

@@ -101,7 +101,7 @@ async def stage(
     senders = profiles.Senders(settings.senders)
     with files.open_file(path) as file:
         before = files.state_of(file)
-        survey = await asyncio.to_thread(files.survey, file, path.name)
+        survey = await asyncio.to_thread(files.survey, file, path.name, profile.encoding)
         decides = profiles.settings_digest(text, code, settings)
         already = await _clear_the_way(database, folder, kind, profile_name, survey.sha256, decides)
         if already:
@@ -115,7 +115,7 @@ async def stage(
         # A name in another encoding than the machine's holds bytes that no database takes.
         name = path.name.encode("utf-8", "backslashreplace").decode()
         row = imports.ImportRow(
-            kind, survey.sha256, profile_name, decides, code, name, survey.size_bytes, survey.encoding, day
+            kind, survey.sha256, profile_name, decides, code, name, survey.size_bytes, survey.recorded, day
         )
         async with database.write() as connection:
             import_id = await imports.begin(connection, row)
@@ -205,8 +205,7 @@ async def _write(database: Database, import_id: int, batch: Batch, sets: dict[st
     async with database.write() as connection:
         if new := set(batch.exposures) - sets.keys():
             sets |= await imports.exposure_sets(connection, sorted(new))
-        ids = [sets[canonical] for canonical in batch.exposures]
-        await imports.insert_staged(connection, STAGED, batch.records(import_id, ids))
+        await imports.insert_staged(connection, STAGED, batch.records(import_id, sets))
         await imports.insert_contacts(connection, import_id, CONTACTS, batch.contacts)
         await imports.insert_rejections(connection, import_id, batch.rejections)
 

@@ -33,6 +33,7 @@ MARKERS = "".join(Marker)
 _MARKER = re.compile(f"[{MARKERS}]")
 _URL = re.compile(r"://|www\.|\w\.[a-z]{2,}(?:\b|/)|\w\.[A-Z]{2,}(?:\b|/)")
 _MARKUP = frozenset("<>[]{}|\\`*_@")
+_LOST = frozenset("?\ufffd")
 # A NIR, a telephone number, a date in figures: a column out of place. ("Pharmacie du 8 mai 1945" has five digits.)
 _NUMBER = re.compile(r"\d(?:\D*\d){7}")
 
@@ -64,7 +65,7 @@ class Words:
 
 
 def is_printable_name(name: str) -> bool:
-    """Whether ``name`` can stand in a notice."""
+    """Whether ``name`` can stand in a notice. One that lost a letter on its way (U+FFFD, ``?``) cannot."""
     if not name or len(name) > NAME_LIMIT:
         return False
     if name.isascii():
@@ -72,7 +73,7 @@ def is_printable_name(name: str) -> bool:
             return False
     elif any(unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} for letter in name):
         return False
-    if _NUMBER.search(name) is not None:
+    if _NUMBER.search(name) is not None or not _LOST.isdisjoint(name):
         return False
     return _MARKUP.isdisjoint(name) and ("." not in name or _URL.search(name) is None) and "://" not in name
 

@@ -34,15 +34,17 @@ async def absorb_export(connection: Connection, vault: Vault, import_id: int) ->
     """
     sets = await ExposureSets.load(connection)
     newest = await persons.last_person(connection)
-    await persons.gather(connection, import_id, sets)
-    await persons.widen_known(connection, sets)
-    await persons.insert_new(connection, import_id)
-    await persons.insert_records(connection, import_id)
+    if not await persons.absorb_first(connection, import_id, sets):
+        await persons.gather(connection, import_id, sets)
+        await persons.widen_known(connection, sets)
+        await persons.insert_new(connection, import_id)
+        await persons.insert_records(connection, import_id)
     if await persons.touch_groups(connection, import_id):
         await settle_touched(connection, sets)
     await persons.warn_of_ranks(connection, newest)
     await contacts.mark_current(connection, import_id)
-    await contacts.adopt_own(connection, import_id)
+    if await persons.has_staged_professionals(connection, import_id):
+        await contacts.adopt_own(connection, import_id)
     return Arrivals(*await persons.count_arrivals(connection, import_id, newest))
 
 

@@ -31,7 +31,7 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
-    "PRAGMA temp_store = MEMORY",
+    "PRAGMA temp_store = FILE",  # sorting a country's rows takes more than memory; small ones never reach the disk
 )
 
 

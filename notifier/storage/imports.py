@@ -152,7 +152,23 @@ async def complete(
     )
     if updated.rowcount != 1:
         raise StorageError("the staged import is gone: another intake ran at the same time; run this one again")
-    await connection.execute(text("DELETE FROM staged_records WHERE import_id = :id"), {"id": import_id})
+    await _unstage(connection, import_id)
+
+
+async def _unstage(connection: AsyncConnection, import_id: int) -> None:
+    """The import's staged rows go. As a rule they are the only ones: SQLite then lets go of the table's pages without
+    touching a row, if the statement has no condition."""
+    others = await connection.execute(
+        text(
+            "SELECT EXISTS (SELECT 1 FROM staged_records WHERE import_id < :id) "
+            "OR EXISTS (SELECT 1 FROM staged_records WHERE import_id > :id)"
+        ),
+        {"id": import_id},
+    )
+    if others.scalar_one():
+        await connection.execute(text("DELETE FROM staged_records WHERE import_id = :id"), {"id": import_id})
+    else:
+        await connection.execute(text("DELETE FROM staged_records"))
 
 
 async def rejections_of(connection: AsyncConnection, import_id: int) -> AsyncIterator[Rejection]:

@@ -21,7 +21,8 @@ from notifier.storage.temporary import PART, fresh, make_room
 MISSING_FORENAME = "missing_forename"
 
 _TABLES = {
-    # One row per person that the file speaks of. `line`: its first row; `sets`: the numbers of its exposure sets.
+    # One row per person that the file speaks of; of a first file, only those of whom several rows speak.
+    # `line`: its first row; `sets`: the numbers of its exposure sets.
     "arriving": "sender TEXT, identity BLOB, line INTEGER, row_count INTEGER, sets TEXT, profession TEXT",
     "combinations": "sets TEXT PRIMARY KEY, set_id INTEGER",
     "widenings": "old_set INTEGER, new_set INTEGER, both INTEGER",
@@ -33,6 +34,16 @@ _TABLES = {
     "departing": "person_id INTEGER PRIMARY KEY, is_first INTEGER",
     "remaining": "person_id INTEGER PRIMARY KEY, sets TEXT, profession TEXT",
 }
+
+
+# What several rows about one person say together. (A DISTINCT inside the concatenation would open a table of its own
+# for every person.)
+_SETS = (
+    "CASE WHEN MIN(exposure_set_id) = MAX(exposure_set_id) THEN CAST(MIN(exposure_set_id) AS TEXT) "
+    "ELSE GROUP_CONCAT(exposure_set_id) END"
+)
+_PROFESSION = "COALESCE(MIN(NULLIF(profession, '')), '')"
+_INDEX = "records_person"
 
 
 async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> None:
@@ -59,14 +70,60 @@ async def gather(connection: AsyncConnection, import_id: int, sets: ExposureSets
     await _run(
         connection,
         "INSERT INTO arriving (sender, identity, line, row_count, sets, profession) "
-        "SELECT sender, identity, MIN(line), COUNT(*), GROUP_CONCAT(DISTINCT exposure_set_id), "
-        "COALESCE(MIN(NULLIF(profession, '')), '') "
+        f"SELECT sender, identity, MIN(line), COUNT(*), {_SETS}, {_PROFESSION} "
         "FROM staged_records WHERE import_id = :import_id GROUP BY sender, identity",
         import_id=import_id,
     )
+    await _combine(connection, sets)
+
+
+async def _combine(connection: AsyncConnection, sets: ExposureSets) -> None:
     combinations = (await connection.execute(text("SELECT DISTINCT sets FROM arriving"))).scalars().all()
     rows = [(spelled, await sets.union(numbers(spelled))) for spelled in combinations]
     await insert_many(connection, "combinations", ("sets", "set_id"), rows)
+
+
+async def absorb_first(connection: AsyncConnection, import_id: int, sets: ExposureSets) -> bool:
+    """The whole of :func:`gather`, :func:`widen_known`, :func:`insert_new` and :func:`insert_records` for the file
+    that finds the campaign empty, which is as a rule by far the largest: one sort of its rows, persons in the order of
+    their identities (their index only grows at its end), the index of records built once at the end. False, and
+    nothing done, when there is a person or a record already."""
+    there = await connection.execute(text("SELECT EXISTS (SELECT 1 FROM persons) OR EXISTS (SELECT 1 FROM records)"))
+    if there.scalar_one():
+        return False
+    await _prepare(connection)
+    # Beside a lone MIN, SQLite takes the other columns from the row that holds it: the file's first about the person.
+    await _run(
+        connection,
+        "INSERT INTO persons (sender, identity, kind, profession, exposure_set_id, sealed, rung, identity_review, "
+        "excluded, excluded_reason, excluded_by) "
+        "SELECT sender, identity, kind, profession, exposure_set_id, sealed, '', '', '', '', '' FROM ("
+        "SELECT sender, identity, kind, profession, exposure_set_id, sealed, MIN(line) FROM staged_records "
+        "WHERE import_id = :import_id GROUP BY sender, identity) AS first_rows",
+        import_id=import_id,
+    )
+    index = await connection.execute(text(f"SELECT sql FROM sqlite_master WHERE type = 'index' AND name = '{_INDEX}'"))
+    build = str(index.scalar_one())
+    await _run(connection, f"DROP INDEX {_INDEX}")
+    await insert_records(connection, import_id)
+    await _run(connection, build)
+    # Only of whom several rows speak, there is something to unite.
+    await _run(
+        connection,
+        "INSERT INTO arriving (sender, identity, line, row_count, sets, profession) "
+        f"SELECT p.sender, p.identity, k.line, k.row_count, k.sets, k.profession FROM ("
+        f"SELECT r.person_id, MIN(r.line) AS line, COUNT(*) AS row_count, {_SETS} AS sets, "
+        f"{_PROFESSION} AS profession FROM records r WHERE r.person_id IN "
+        "(SELECT person_id FROM records GROUP BY person_id HAVING COUNT(*) > 1) GROUP BY r.person_id) AS k "
+        "CROSS JOIN persons p WHERE p.id = k.person_id",
+    )
+    await _combine(connection, sets)
+    await _run(
+        connection,
+        "UPDATE persons SET exposure_set_id = k.set_id, profession = a.profession FROM arriving a, combinations k "
+        "WHERE persons.sender = a.sender AND persons.identity = a.identity AND k.sets = a.sets",
+    )
+    return True
 
 
 def numbers(spelled: str) -> list[int]:
@@ -148,6 +205,15 @@ async def warn_of_ranks(connection: AsyncConnection, newest: int) -> None:
         "GROUP BY r.person_id HAVING MIN(r.birth_rank) <> MAX(r.birth_rank))",
         newest=newest,
     )
+
+
+async def has_staged_professionals(connection: AsyncConnection, import_id: int) -> bool:
+    """Whether the file being absorbed speaks of professionals."""
+    found = await connection.execute(
+        text("SELECT EXISTS (SELECT 1 FROM staged_records WHERE import_id = :import_id AND kind = 'professional')"),
+        {"import_id": import_id},
+    )
+    return bool(found.scalar_one())
 
 
 async def count_arrivals(connection: AsyncConnection, import_id: int, newest: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 CACHE_MEGABYTES = 256
+TEMPORARY_MEGABYTES = 64  # beyond it, temporary tables go to a file that the system removes
 PART = 2_000  # rows fetched at once while streaming
 
 
@@ -19,4 +20,5 @@ async def fresh(connection: AsyncConnection, table: str, columns: str) -> None:
 async def make_room(connection: AsyncConnection) -> None:
     """A page cache for passes that jump through indexes by digest: with SQLite's own 2 MB they wait for pages. Memory
     is taken as pages are read, so a small campaign takes little."""
+    await connection.execute(text(f"PRAGMA temp.cache_size = -{TEMPORARY_MEGABYTES * 1024}"))
     await connection.execute(text(f"PRAGMA cache_size = -{CACHE_MEGABYTES * 1024}"))

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from notifier.intake.dates import birth_date
+from notifier.intake.dates import birth_date, of_1904
 
 TODAY = date(2024, 2, 9)
 
@@ -49,3 +49,18 @@ def test_birth_date(cell: str, value: str, code: str) -> None:
 
 def test_the_day_of_the_intake_itself_is_plausible() -> None:
     assert birth_date("09/02/2024", TODAY) == ("2024-02-09", "")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("18841", "1955-08-02"),
+        ("18841.0", "1955-08-02"),
+        ("0000", "1904-01-01"),
+        ("1955", "1955"),
+        ("02/08/1955", "02/08/1955"),
+        ("", ""),
+    ],
+)
+def test_a_serial_number_of_a_workbook_that_counts_from_1904(cell: str, text: str) -> None:
+    assert of_1904(cell) == text

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from people_desk import NOW, Desk, Insured, Practice
+from sqlalchemy import text
 
 from notifier.people.arrivals import Arrivals
 from notifier.storage.database import create_database, open_database
@@ -221,3 +222,43 @@ def test_I1_every_record_has_one_person_and_the_same_rows_again_change_no_person
         (row[0], row[1], row[2], row[4], row[5]) for row in twice
     ]
     assert sum(row[3] for row in twice) == 2 * len(rows)
+
+
+SEVERAL = (
+    replace(BOB, name="Second", exposures=("viamedis:contract",)), ALICE, replace(BOB, rank=2), NAMELESS,
+    replace(ALICE, name="Autre", exposures=("almerys:nir",)),
+)  # fmt: skip
+PRACTICES = (Practice(company="Une", profession="dentist"), Practice(company="Deux", profession="audiologist"))
+
+
+@pytest.mark.parametrize("file", [SEVERAL, PRACTICES])
+def test_a_file_into_an_empty_campaign_becomes_what_it_becomes_in_another(desk, file):
+    """The first file takes a shorter way: persons, records, and the row whose fields are sealed must be the same."""
+
+    async def stored(d: Desk) -> tuple[list, list, list]:
+        newest = "(SELECT MAX(id) FROM imports)"
+        records = await d.rows(
+            "SELECT r.line, p.identity, r.group_key, r.forename_key, r.birth_rank, r.exposure_set_id, r.warnings, "
+            "r.profession, r.nameless_identity FROM records r JOIN persons p ON p.id = r.person_id "
+            f"WHERE r.import_id = {newest} ORDER BY r.line"
+        )
+        persons = await d.rows(
+            "SELECT p.identity, p.sender, p.kind, p.profession, p.exposure_set_id, p.rung, p.identity_review, p.sealed "
+            f"FROM persons p WHERE p.id IN (SELECT person_id FROM records WHERE import_id = {newest}) "
+            "ORDER BY p.identity"
+        )
+        opened = [(*row[:-1], str(d.vault.unseal("person", row[0], row[-1]))) for row in persons]
+        indexes = await d.rows("SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name")
+        return [tuple(row) for row in records], opened, [tuple(row) for row in indexes]
+
+    async def work() -> None:
+        async with desk() as d:
+            first = await d.export(*file), await stored(d)
+            assert len(first[1][0]) == len(file)
+            async with d.database.write() as connection:
+                for table in ("reviews", "records", "persons", "contacts"):
+                    await connection.execute(text(f"DELETE FROM {table}"))
+            await d.export(replace(ALICE, nir="2700112345678"))
+            assert (await d.export(*file), await stored(d)) == first
+
+    asyncio.run(work())

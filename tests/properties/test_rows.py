@@ -155,7 +155,7 @@ def test_keys_of_a_batch_are_those_of_people_identity(cells) -> None:
             keys = (ladder.member, ladder.nir_rank, ladder.nir_forename, ladder.contract)
             digests = [VAULT.digest(*part) if part else None for part in (*each, *keys)]
             expected.append((line, VAULT.digest(*identity), digests[0], digests[1], facts.rank, *digests[2:]))
-    stored = batch.records(1, [1] * batch.kept)
+    stored = batch.records(1, dict.fromkeys(batch.exposures, 1))
     assert [(row[1], *row[4:12]) for row in stored] == expected
     assert batch.kept + len(batch.rejections) == len(rows)  # I1
     for row in stored:
