@@ -27,7 +27,7 @@ def walk(cli, files: Path) -> None:
 
 def test_i1_i2_i3_the_relay_took_what_the_truth_says(cli, sink, tmp_path: Path) -> None:
     files = tmp_path / "x"
-    cli("drill", "exports", "--insured", "1500", "--professionals", "80", "--seed", "7", "--out", files)
+    cli("drill", "exports", "--insured", "700", "--professionals", "60", "--seed", "7", "--out", files)
     lines = list(read_truth(files / "truth.jsonl"))
     walk(cli, files)
     cli("send", "--wait", expect=(0, 1))
