@@ -10,10 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from notifier.campaign import Settings, load, shipped
 from notifier.storage.database import Database, create_database, open_database
 from notifier.vault import Keys, Vault, write_key_file
+
+# A busy machine is no failure: no example has a time limit.
+hypothesis_settings.register_profile("unhurried", deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 NOW = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
 
