@@ -97,7 +97,7 @@ async def stage(
     what is stored. The caller holds :func:`alone` until the import is complete. Raises ExportError, SettingsError;
     nothing of the file is left then."""
     profile, text = profiles.load(folder, profile_name, kind)
-    code = _incident(profile, settings, incident)
+    code = incident_of(profile, settings, incident)
     senders = profiles.Senders(settings.senders)
     with files.open_file(path) as file:
         before = files.state_of(file)
@@ -137,7 +137,9 @@ async def stage(
     )  # fmt: skip
 
 
-def _incident(profile: profiles.Profile, settings: Settings, asked: str | None) -> str:
+def incident_of(profile: profiles.Profile, settings: Settings, asked: str | None) -> str:
+    """The code of the incident that a file belongs to: the one asked for, else the profile's; "" for a directory.
+    Raises SettingsError when neither says it, or campaign.toml does not know it."""
     if profile.kind == "directory":
         return ""
     code = asked or profile.incident

@@ -19,14 +19,14 @@ from typing import TypeVar
 import polars as pl
 
 from notifier.campaign import Settings
-from notifier.errors import ExportError, SettingsError
+from notifier.errors import ExportError
 from notifier.intake import dates, files, identifiers, profiles, rows
 from notifier.intake.columns import UNNAMED, Layout
 from notifier.intake.directories import members
 from notifier.intake.mailboxes import mailbox, providers
 from notifier.intake.professionals import CONTACTS, professionals
 from notifier.intake.records import NUMBER, STAGED, UNPRINTABLE, Batch, FileContext, insured
-from notifier.intake.staging import Make
+from notifier.intake.staging import Make, incident_of
 from notifier.model import PersonKind
 from notifier.vault import NUMBER as MASKED
 from notifier.vault import Vault, redact
@@ -152,7 +152,7 @@ def try_out(
     """Read the first ``most`` rows of ``path`` (None: all) and keep ``shown`` of them to look at. Nothing is written.
     Raises ExportError and SettingsError, as the intake of the file would."""
     profile, _ = profiles.load(folder, profile_name, None)
-    code = _incident(profile, settings, incident)
+    code = incident_of(profile, settings, incident)
     senders = profiles.Senders(settings.senders)
     with files.open_file(path) as file:
         survey = files.survey(file, path.name, profile.encoding)
@@ -179,15 +179,6 @@ def try_out(
         _most_first(tally.rejections), _most_first(tally.senders), _most_first(tally.exposures),
         _most_first(tally.professions), _most_first(Counter(senders.unknown)),
     )  # fmt: skip
-
-
-def _incident(profile: profiles.Profile, settings: Settings, asked: str | None) -> str:
-    if profile.kind == "directory":
-        return ""
-    code = asked or profile.incident
-    if not code:
-        raise SettingsError("the profile names no incident: say which one the file belongs to with --incident")
-    return settings.incident(code).code
 
 
 def _make(profile: profiles.Profile, folder: Path) -> Make:

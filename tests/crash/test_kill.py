@@ -18,7 +18,7 @@ WINDOW = 16  # 4 connections of the sample
 ROOT = Path(__file__).parents[2]
 
 
-def test_killed_twenty_times(rows, folder):
+def test_i5_killed_twenty_times(rows, folder):
     addresses = [f"p{number}@courriel.example" for number in range(400)]
     ids = dict(zip(addresses, rows.deliver(*addresses), strict=True))
     chance = random.Random(20240209)

@@ -38,7 +38,7 @@ class Faulty(sqlite3.Connection):
 
 
 @pytest.mark.parametrize("persists", [False, True], ids=["failed", "failed_but_persisted"])
-def test_every_write(rows, folder, vault, settings, opened, monkeypatch, persists):
+def test_i4_i5_every_write(rows, folder, vault, settings, opened, monkeypatch, persists):
     connect = sqlite3.connect
     failed = 0
     for fails_at in range(1, 100):

@@ -30,7 +30,7 @@ STEPS = st.lists(
 
 
 @given(rate=st.floats(0.2, 400), burst=st.integers(1, 6), window=st.integers(1, 40), steps=STEPS)
-def test_no_window_holds_too_many(rate, burst, window, steps):
+def test_i6_no_window_holds_too_many(rate, burst, window, steps):
     """Cycles, late writes, crashes with what was reserved, a wall clock set back before a restart."""
     pace = Pace(rate, burst)
     connection = sqlite3.connect(":memory:")
@@ -78,7 +78,7 @@ def test_it_is_not_much_slower_than_it_may_be(rate, burst):
     assert count >= 0.9 * rate * 20 - 1
 
 
-def test_two_owners_never_share_a_slot():
+def test_i6_two_owners_never_share_a_slot():
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE pace (name TEXT PRIMARY KEY, next_us INTEGER)")
     one, two = Gate(Pace(10.0), 0, 10**15), Gate(Pace(10.0), 0, 10**15)

@@ -279,7 +279,7 @@ def test_a_sample_campaign_cannot_reach_a_real_relay(rows, sending):
 
 
 @pytest.mark.parametrize(("rate", "burst", "count"), [(100.0, 1, 70), (40.0, 5, 30)])
-def test_the_pace_counted_at_a_real_server(rows, server, sending, rate, burst, count):
+def test_i6_the_pace_counted_at_a_real_server(rows, server, sending, rate, burst, count):
     """I6, over a restart and four connections, by the server's own clock."""
     rows.deliver(*many(count))
     server.on(many(count)[3], Act("rcpt", then="drop"))
