@@ -30,6 +30,11 @@ class ImportRow:
     size_bytes: int
     encoding: str
     as_of: str
+    path: str = ""
+    received_at: str = ""
+    received_from: str = ""
+    expected_rows: int | None = None
+    begun_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,10 @@ async def begin(connection: AsyncConnection, row: ImportRow) -> int:
     found = await connection.execute(
         text(
             "INSERT INTO imports (kind, state, sha256, profile, settings_digest, incident, name, size_bytes, encoding, "
-            "as_of, rows_read, records, rejections, persons_new, persons_known) VALUES (:kind, 'staging', :sha256, "
-            ":profile, :settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, 0, 0, 0, 0, 0) RETURNING id"
+            "as_of, path, received_at, received_from, expected_rows, begun_ms, held_reason, accepted_by, rows_read, "
+            "records, rejections, persons_new, persons_known) VALUES (:kind, 'staging', :sha256, :profile, "
+            ":settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, :path, :received_at, :received_from, "
+            ":expected_rows, :begun_ms, '', '', 0, 0, 0, 0, 0) RETURNING id"
         ),
         {name: getattr(row, name) for name in ImportRow.__dataclass_fields__},
     )

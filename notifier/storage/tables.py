@@ -8,6 +8,8 @@ The constraints carry invariants: the comments say which.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
@@ -17,6 +19,11 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 def _id() -> object:
     return Field(default=None, sa_column=Column(Id, primary_key=True, autoincrement=True))
+
+
+def _plain() -> Any:
+    """A text that is empty until somebody says it."""
+    return Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class Campaign(SQLModel, table=True):
@@ -40,7 +47,7 @@ class Import(SQLModel, table=True):
     __tablename__ = "imports"
     id: int | None = _id()  # type: ignore[assignment]
     kind: str  # export | directory
-    state: str  # staging | complete | undone
+    state: str  # staging | held | complete | undone | forgotten
     sha256: str
     profile: str
     settings_digest: str  # of what decides the reading: profile text, senders' names
@@ -49,11 +56,20 @@ class Import(SQLModel, table=True):
     size_bytes: int = Field(sa_type=BigInteger)
     encoding: str = ""
     as_of: str = ""
+    # The chain of custody: where it lay when it was read, when it came and from whom (as the operator says), how many
+    # rows the cover note announced.
+    path: str = _plain()
+    received_at: str = _plain()
+    received_from: str = _plain()
+    expected_rows: int | None = None
+    held_reason: str = _plain()  # senders | rejections: why a file is held
+    accepted_by: str = _plain()  # who accepted a share of rejections above the limit
     rows_read: int = 0
     records: int = 0
     rejections: int = 0
     persons_new: int = 0
     persons_known: int = 0
+    begun_ms: int | None = Field(default=None, sa_type=BigInteger)
     completed_ms: int | None = Field(default=None, sa_type=BigInteger)
     __table_args__ = (
         Index(
@@ -69,8 +85,33 @@ class Import(SQLModel, table=True):
     )
 
 
+class HeldName(SQLModel, table=True):
+    """A name in a held file that no sender has, and how many rows give it. Sealed (vault kind "held_name", identity =
+    the file's SHA-256): a shifted column may hold the names of persons."""
+
+    __tablename__ = "held_names"
+    id: int | None = _id()  # type: ignore[assignment]
+    import_id: int = Field(foreign_key="imports.id", index=True)
+    rows: int
+    sealed: bytes
+
+
+class ClearFile(SQLModel, table=True):
+    """A file with personal data in clear that we wrote outside the database: what a purge must reach."""
+
+    __tablename__ = "clear_files"
+    id: int | None = _id()  # type: ignore[assignment]
+    path: str
+    kind: str  # rejections
+    sha256: str
+    written_by: str
+    written_ms: int = Field(sa_type=BigInteger)
+    removed_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
 class Rejection(SQLModel, table=True):
-    """A row that left no identity. Open until a later file corrects it or somebody disposes of it (I1)."""
+    """A row that left no identity. Open until a later row corrects it or somebody disposes of it (I1). ``trace``: keyed
+    digest of what the row still says of its person; ``cells``: of all its cells. Null where nothing is left."""
 
     __tablename__ = "rejections"
     id: int | None = _id()  # type: ignore[assignment]
@@ -78,10 +119,23 @@ class Rejection(SQLModel, table=True):
     line: int
     column: str
     code: str
-    state: str = "open"  # open | corrected | disposed
+    state: str = "open"  # open | corrected | duplicate | not_a_person | disposed
     reason: str = ""
     decided_by: str = ""
     decided_ms: int | None = Field(default=None, sa_type=BigInteger)
+    trace: bytes | None = None
+    cells: bytes | None = None
+    # What ended it: the row that corrected it, or the rejection it repeats.
+    ended_import_id: int | None = Field(default=None, foreign_key="imports.id")
+    ended_line: int | None = None
+    __table_args__ = (
+        Index(
+            "rejections_open",
+            "import_id",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
 
 
 class ExposureSet(SQLModel, table=True):

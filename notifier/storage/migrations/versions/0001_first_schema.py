@@ -26,10 +26,7 @@ def upgrade() -> None:
     op.create_table(
         "checkpoints",
         sa.Column(
-            "tree_size",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=False,
-            nullable=False,
+            "tree_size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
         sa.Column("root", sa.LargeBinary(), nullable=False),
         sa.Column("frontier", sa.LargeBinary(), nullable=False),
@@ -37,6 +34,17 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tree_size"),
+    )
+    op.create_table(
+        "clear_files",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("written_by", sa.String(), nullable=False),
+        sa.Column("written_ms", sa.BigInteger(), nullable=False),
+        sa.Column("removed_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "entries",
@@ -71,11 +79,18 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("encoding", sa.String(), nullable=False),
         sa.Column("as_of", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), server_default="", nullable=False),
+        sa.Column("received_at", sa.String(), server_default="", nullable=False),
+        sa.Column("received_from", sa.String(), server_default="", nullable=False),
+        sa.Column("expected_rows", sa.Integer(), nullable=True),
+        sa.Column("held_reason", sa.String(), server_default="", nullable=False),
+        sa.Column("accepted_by", sa.String(), server_default="", nullable=False),
         sa.Column("rows_read", sa.Integer(), nullable=False),
         sa.Column("records", sa.Integer(), nullable=False),
         sa.Column("rejections", sa.Integer(), nullable=False),
         sa.Column("persons_new", sa.Integer(), nullable=False),
         sa.Column("persons_known", sa.Integer(), nullable=False),
+        sa.Column("begun_ms", sa.BigInteger(), nullable=True),
         sa.Column("completed_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -180,12 +195,24 @@ def upgrade() -> None:
         batch_op.create_index("contacts_nir_rank", ["key_nir_rank"], unique=False)
 
     op.create_table(
+        "held_names",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["import_id"],
+            ["imports.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("held_names", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_held_names_import_id"), ["import_id"], unique=False)
+
+    op.create_table(
         "leaves",
         sa.Column(
-            "leaf_index",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=False,
-            nullable=False,
+            "leaf_index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
         sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("leaf_hash", sa.LargeBinary(), nullable=False),
@@ -207,6 +234,14 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("decided_by", sa.String(), nullable=False),
         sa.Column("decided_ms", sa.BigInteger(), nullable=True),
+        sa.Column("trace", sa.LargeBinary(), nullable=True),
+        sa.Column("cells", sa.LargeBinary(), nullable=True),
+        sa.Column("ended_import_id", sa.Integer(), nullable=True),
+        sa.Column("ended_line", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["ended_import_id"],
+            ["imports.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["import_id"],
             ["imports.id"],
@@ -215,6 +250,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("rejections", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_rejections_import_id"), ["import_id"], unique=False)
+        batch_op.create_index(
+            "rejections_open",
+            ["import_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'open'"),
+            postgresql_where=sa.text("state = 'open'"),
+        )
 
     op.create_table(
         "segments",
@@ -513,10 +555,17 @@ def downgrade() -> None:
     op.drop_table("batch_files")
     op.drop_table("segments")
     with op.batch_alter_table("rejections", schema=None) as batch_op:
+        batch_op.drop_index(
+            "rejections_open", sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'")
+        )
         batch_op.drop_index(batch_op.f("ix_rejections_import_id"))
 
     op.drop_table("rejections")
     op.drop_table("leaves")
+    with op.batch_alter_table("held_names", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_held_names_import_id"))
+
+    op.drop_table("held_names")
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.drop_index("contacts_nir_rank")
         batch_op.drop_index("contacts_nir_forename")
@@ -532,9 +581,7 @@ def downgrade() -> None:
     op.drop_table("pace")
     with op.batch_alter_table("imports", schema=None) as batch_op:
         batch_op.drop_index(
-            "imports_once",
-            sqlite_where=sa.text("state = 'complete'"),
-            postgresql_where=sa.text("state = 'complete'"),
+            "imports_once", sqlite_where=sa.text("state = 'complete'"), postgresql_where=sa.text("state = 'complete'")
         )
 
     op.drop_table("imports")
@@ -543,5 +590,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_entries_subject"))
 
     op.drop_table("entries")
+    op.drop_table("clear_files")
     op.drop_table("checkpoints")
     op.drop_table("campaign")
