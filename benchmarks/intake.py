@@ -38,7 +38,8 @@ from notifier.people.identity import (
     rungs,
 )
 from notifier.storage.database import create_database, open_database
-from notifier.vault import Keys, Vault
+from notifier.storage.waiting import beside
+from notifier.vault import Keys, Vault, ranked_key
 
 MILLION = 1_000_000
 PEER_ROWS, PEER_SECONDS = 77_000, (12, 39)
@@ -96,14 +97,17 @@ async def ours(folder: Path, path: Path, vault: Vault) -> Course:
     async with open_database(folder / "campaign.db", vault) as database:
         busy, begun = cpu_seconds(), time.perf_counter()
         marks: list[tuple[int, float]] = []
-        watch = asyncio.create_task(_watch(folder / "campaign.db", begun, marks))
+        watch = asyncio.create_task(_watch(beside(folder / "campaign.db"), begun, marks))
         staged = await stage_export(database, vault, settings, folder, path, "almerys-insured", incident=None, now=NOW)
         assert isinstance(staged, StagedImport)
         stored = time.perf_counter()
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
-        async with database.write() as connection:
+        # Only what grew while rows came: indexes are built at the end.
+        whole = max((size for size, _ in marks), default=1)
+        marks = [(size * staged.rows // whole, at) for size, at in marks]
+        async with database.absorb() as connection:
             arrivals = await absorb_export(connection, vault, staged.import_id)
             absorbed = time.perf_counter()
             await complete(
@@ -117,16 +121,12 @@ async def ours(folder: Path, path: Path, vault: Vault) -> Course:
     )
 
 
-async def _watch(path: Path, begun: float, marks: list[tuple[int, float]]) -> None:
-    """Every quarter second: how far the staging is (the highest line; one look at the end of the key)."""
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
-    try:
-        while True:
-            line = database.execute("SELECT MAX(line) FROM staged_records WHERE import_id = 1").fetchone()[0]
-            marks.append((line or 0, time.perf_counter() - begun))
-            await asyncio.sleep(0.25)
-    finally:
-        database.close()
+async def _watch(waiting: Path, begun: float, marks: list[tuple[int, float]]) -> None:
+    """Every quarter second: how far the staging is (bytes of its file, which grows by equal rows)."""
+    while True:
+        if waiting.exists():
+            marks.append((waiting.stat().st_size, time.perf_counter() - begun))
+        await asyncio.sleep(0.25)
 
 
 def pace(marks: list[tuple[int, float]], first: int, last: int) -> float:
@@ -148,6 +148,9 @@ def straight(path: Path, target: Path, vault: Vault) -> tuple[float, int]:
     def digest(key: tuple[str, ...] | None) -> bytes | None:
         return vault.digest(*key) if key else None
 
+    def ranked(key: tuple[tuple[str, ...], int] | None) -> bytes | None:
+        return ranked_key(vault.digest(*key[0]), key[1]) if key else None
+
     with path.open(encoding="cp1252", newline="") as file:
         reader = csv.reader(file, delimiter=";")
         next(reader)
@@ -164,7 +167,8 @@ def straight(path: Path, target: Path, vault: Vault) -> tuple[float, int]:
             sealed = vault.seal("person", identity, {"name": name, "forename": forename, "birth_date": birth.value})
             batch.append((
                 line, "clairval", identity, digest(group_key(facts)), digest(forename_key(facts)), facts.rank,
-                digest(keys.member), digest(keys.nir_rank), digest(keys.nir_forename), digest(keys.contract), sealed,
+                digest(keys.member), ranked(keys.nir_rank),
+                digest(keys.nir_forename), digest(keys.contract), sealed,
             ))  # fmt: skip
             kept += 1
             if len(batch) == 20_000:

@@ -13,11 +13,11 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from notifier.campaign import Settings, load
 from notifier.errors import OperatorError
@@ -29,12 +29,20 @@ from notifier.vault import Vault, read_keys
 if TYPE_CHECKING:
     from notifier.delivery.examination import Examined
     from notifier.delivery.report import Progress, SendReport
+    from notifier.intake.custody import Custody
+    from notifier.intake.disposals import Counts, Which
     from notifier.intake.drafts import Draft
+    from notifier.intake.holds import HeldFile
+    from notifier.intake.members import Contents, Unread
+    from notifier.intake.rejected_rows import RejectedRows
+    from notifier.intake.sender_names import NamesAdded
     from notifier.intake.staging import AlreadyImported, StagedImport
     from notifier.intake.trials import Trial
+    from notifier.intake.verdicts import Verdicts
     from notifier.notices.approval import Approval
     from notifier.notices.lint import Finding
     from notifier.people.departures import UndoneImport
+    from notifier.people.forgetting import Forgotten, Glance
     from notifier.people.reviews import ReviewCase
     from notifier.people.waves import Plan
     from notifier.proof.export import ExportReport
@@ -138,7 +146,8 @@ async def _sealing(app: App) -> AsyncIterator[None]:
 
 @dataclass(frozen=True)
 class FileTaken:
-    """What became of one file."""
+    """What became of one file. ``held``: nothing of it was taken in, and the counts are 0. ``replaced``: how many
+    earlier readings of the same bytes it took the place of."""
 
     path: Path
     sha256: str
@@ -149,12 +158,29 @@ class FileTaken:
     persons_new: int = 0
     persons_known: int = 0
     rejections_file: Path | None = None
+    held: HeldFile | None = None
+    replaced: int = 0
+    verdicts: Verdicts | None = None  # None: the file is held
+    member: str = ""  # of an archive of several: which file
+    unread: tuple[Unread, ...] = ()  # told with the archive's first: what in it was not read
+    recorded: str = ""  # how it was read
+    other_day: str | None = None  # the day of a directory that is there already, when another one was asked for
 
 
 async def take_exports(
-    app: App, paths: Sequence[Path], *, profile: str, incident: str | None
+    app: App,
+    paths: Sequence[Path],
+    *,
+    profile: str,
+    incident: str | None,
+    custody: Custody | None = None,
+    accept_rejections: bool = False,
+    members: Sequence[str] = (),
+    only: str = "",
 ) -> AsyncIterator[FileTaken]:
-    """Operator exports become records and persons; one file at a time, each complete before the next begins."""
+    """Operator exports become records and persons; one file at a time, each complete before the next begins: a crash
+    between two files of an archive leaves the first, and the same command goes on with the second. ``members``: globs
+    that choose files of an archive; ``only``: the SHA-256 of the one file of it that is wanted."""
     from notifier.intake.exports import stage_export
     from notifier.intake.staging import alone
     from notifier.people.arrivals import absorb_export
@@ -164,18 +190,29 @@ async def take_exports(
         return arrivals.persons_new, arrivals.persons_known
 
     for path in paths:
-        with alone(app.folder):
-            staged = await stage_export(
-                app.database, app.vault, app.settings, app.folder, path, profile, incident=incident, now=utc_now()
-            )
-            taken = await _complete(app, path, staged, absorb)
-        yield taken
+        found, said = await _contents(app, path, profile, "export", members, only, custody)
+        for number, wrapping in enumerate(found.wrappings):
+            with alone(app.folder):
+                staged = await stage_export(
+                    app.database, app.vault, app.settings, app.folder, path, profile, incident=incident, now=utc_now(),
+                    custody=said, accepted_by=app.by if accept_rejections else "", wrapping=wrapping,
+                )  # fmt: skip
+                taken = await _complete(app, path, staged, absorb)
+            yield _placed(taken, found, number)
 
 
 async def take_directories(
-    app: App, paths: Sequence[Path], *, profile: str, as_of: date | None
+    app: App,
+    paths: Sequence[Path],
+    *,
+    profile: str,
+    as_of: date | None,
+    custody: Custody | None = None,
+    accept_rejections: bool = False,
+    members: Sequence[str] = (),
+    only: str = "",
 ) -> AsyncIterator[FileTaken]:
-    """The sender's own members become contacts."""
+    """The sender's own members become contacts; archives as with :func:`take_exports`."""
     from notifier.intake.directories import stage_directory
     from notifier.intake.staging import alone
     from notifier.people.arrivals import absorb_directory
@@ -185,35 +222,192 @@ async def take_directories(
         return 0, 0
 
     for path in paths:
-        with alone(app.folder):
-            staged = await stage_directory(
-                app.database, app.vault, app.settings, app.folder, path, profile, as_of=as_of, now=utc_now()
-            )
-            taken = await _complete(app, path, staged, absorb)
-        yield taken
+        found, said = await _contents(app, path, profile, "directory", members, only, custody)
+        for number, wrapping in enumerate(found.wrappings):
+            with alone(app.folder):
+                staged = await stage_directory(
+                    app.database, app.vault, app.settings, app.folder, path, profile, as_of=as_of, now=utc_now(),
+                    custody=said, accepted_by=app.by if accept_rejections else "", wrapping=wrapping,
+                )  # fmt: skip
+                taken = await _complete(app, path, staged, absorb)
+            yield _placed(taken, found, number)
+
+
+async def _contents(
+    app: App,
+    path: Path,
+    profile: str,
+    kind: Literal["export", "directory"],
+    patterns: Sequence[str],
+    only: str,
+    custody: Custody | None,
+) -> tuple[Contents, Custody]:
+    """What is read of a file, and what its cover note says of each part. Of an archive of several, the hash that it
+    announces is the archive's, and the rows are those of all parts together: compared before the first is stored."""
+    from notifier.intake import files, members, profiles
+    from notifier.intake.custody import NOTHING_SAID
+
+    said = custody or NOTHING_SAID
+
+    def look() -> Contents:
+        layout, _ = profiles.load(app.folder, profile, kind)
+        with files.open_file(path) as file:
+            if only:
+                return members.Contents((members.holding(file, path.name, only),))
+            found = members.contents(file, path.name, layout, patterns)
+            if len(found.wrappings) > 1:
+                said.check_sha256(path.name, found.archive_sha256)
+            if said.expected_rows is not None and found.is_archive:
+                said.check_rows(path.name, members.count(file, path.name, layout, found.wrappings))
+            return found
+
+    found = await asyncio.to_thread(look)
+    return found, replace(said, expected_rows=None) if found.is_archive else said
+
+
+def _placed(taken: FileTaken, found: Contents, number: int) -> FileTaken:
+    """``taken`` with its place in the archive; the first also with what is not read of it."""
+    wrapping = found.wrappings[number]
+    return replace(taken, member=wrapping.place(), unread=found.unread if number == 0 else ()) if wrapping else taken
 
 
 async def _complete(
     app: App,
     path: Path,
-    staged: StagedImport | AlreadyImported,
+    staged: StagedImport | AlreadyImported | HeldFile,
     absorb: Callable[[Connection, int], Awaitable[tuple[int, int]]],
 ) -> FileTaken:
-    """The commit point of an import: persons, records, the complete mark and the entry, in one transaction."""
+    """The commit point of an import: persons, records, the complete mark and the entry, in one transaction. An earlier
+    reading of the same bytes is withdrawn in it, after the new one has come: who is in both stays who it is, with what
+    was decided about it."""
+    from notifier.intake.clear_values import remove_values
+    from notifier.intake.holds import REJECTIONS, HeldFile
+    from notifier.intake.rejections import published, unpublish
     from notifier.intake.staging import StagedImport, complete, write_rejections
+    from notifier.people.departures import replace as replace_readings
 
+    if isinstance(staged, HeldFile):
+        listed = published(app.folder, staged.sha256) if staged.reason == REJECTIONS else None
+        return FileTaken(path, staged.sha256, False, 0, 0, 0, rejections_file=listed, held=staged)
     if not isinstance(staged, StagedImport):
-        return FileTaken(path, staged.sha256, True, staged.rows, staged.records, staged.rejections)
-    async with app.database.write() as connection:
+        return FileTaken(
+            path, staged.sha256, True, staged.rows, staged.records, staged.rejections, verdicts=staged.verdicts,
+            other_day=staged.other_day,
+        )  # fmt: skip
+    async with app.database.absorb() if staged.kind == "export" else app.database.write() as connection:
         new, known = await absorb(connection, staged.import_id)
+        await replace_readings(connection, app.vault, staged.replaces, staged.import_id, by=app.by, now=utc_now())
         await complete(connection, staged, persons_new=new, persons_known=known, now=utc_now())
+    if staged.replaces:
+        # What was written in clear are the rejections of the reading that has gone.
+        await remove_values(app.database, app.folder, staged.sha256, by=app.by, now=utc_now())
+    if staged.replaces and not staged.rejections:
+        unpublish(app.folder, staged.sha256)
     written = write_rejections(app.folder, staged)
-    return FileTaken(path, staged.sha256, False, staged.rows, staged.records, staged.rejections, new, known, written)
+    return FileTaken(
+        path, staged.sha256, False, staged.rows, staged.records, staged.rejections, new, known, written,
+        replaced=len(staged.replaces), verdicts=staged.verdicts, recorded=staged.recorded,
+    )  # fmt: skip
+
+
+async def undo_hold(app: App, sha256: str) -> HeldFile | None:
+    """Withdraw the hold on a file that is not to be taken in; None if no file of that SHA-256 (its first 8 or more
+    digits) is held. Raises OperatorError; nothing was changed then."""
+    from notifier.intake.holds import withdraw
+    from notifier.intake.rejections import unpublish
+    from notifier.intake.staging import alone
+    from notifier.people.departures import start_of
+
+    with alone(app.folder):
+        held = await withdraw(app.database, start_of(sha256), by=app.by, now=utc_now())
+        if held:
+            unpublish(app.folder, held.sha256)
+    return held
+
+
+async def held_files(app: App) -> list[HeldFile]:
+    """The files that are held, with the names that nobody has, for a terminal."""
+    from notifier.intake.holds import listed
+
+    return await listed(app.database, app.vault, app.settings)
+
+
+async def held_file(app: App, sha256: str) -> HeldFile:
+    """The file held for its senders whose SHA-256 begins so. Raises OperatorError."""
+    from notifier.intake.holds import one
+
+    return await one(app.database, app.vault, app.settings, sha256)
+
+
+async def add_sender_names(app: App, code: str, names: Sequence[str]) -> tuple[App, NamesAdded]:
+    """Let a sender have more names: campaign.toml and the entry. Returns the campaign with its new settings. Raises
+    SettingsError; nothing was changed then.
+
+    The file takes its new place last before the commit: a crash leaves both or neither, but for the instant between the
+    two, after which the names are there and no entry speaks of them (the next `session_started` is on record, and the
+    import that uses them)."""
+    from notifier.intake.sender_names import proposed
+    from notifier.intake.staging import alone
+    from notifier.vault import redact
+
+    with alone(app.folder), proposed(app.folder, code, names) as change:
+        if change.added:
+            facts = {"sender": code, "names": [redact(name) for name in change.added], "by": app.by}
+            async with app.database.write() as connection:
+                await journal.append(connection, [Entry(utc_now(), "sender_names_added", "", facts)])
+                change.put_in_place()
+    return replace(app, settings=load(app.folder)), change.names
+
+
+@dataclass(frozen=True)
+class Freed:
+    """A held file whose names are all known now. ``taken``: it was taken in (or is held for another reason); else
+    ``problem`` says why it was not, and ``command`` what to run."""
+
+    held: HeldFile
+    taken: FileTaken | None = None
+    problem: str = ""
+    command: str = ""
+
+
+async def free_held(app: App) -> AsyncIterator[Freed]:
+    """Take in every file that is held for its senders and whose names are all known now, as it was first asked for:
+    profile, incident, date and custody are the same, and so must be the bytes."""
+    from notifier.intake.holds import SENDERS
+
+    for held in await held_files(app):
+        if held.reason != SENDERS or held.names:
+            continue
+        try:
+            yield Freed(held, await _take_again(app, held))
+        except OperatorError as error:
+            yield Freed(held, problem=str(error), command=held.command())
+
+
+async def _take_again(app: App, held: HeldFile) -> FileTaken:
+    from notifier.intake.holds import find_again
+
+    path = await asyncio.to_thread(find_again, held)
+    if held.kind == "export":
+        taken = take_exports(
+            app,
+            [path],
+            profile=held.profile,
+            incident=held.incident or None,
+            custody=held.custody,
+            only=held.sha256,
+        )
+    else:
+        day = date.fromisoformat(held.as_of) if held.as_of else None
+        taken = take_directories(app, [path], profile=held.profile, as_of=day, custody=held.custody, only=held.sha256)
+    every = [each async for each in taken]  # of an archive, all that is in it: the rest is there already
+    return next(each for each in every if each.sha256 == held.sha256)
 
 
 async def undo_import(app: App, sha256: str) -> UndoneImport:
     """Withdraw an import that has informed nobody yet: an export or a directory, by its SHA-256 or the first 8 or more
     digits of it. Raises OperatorError; nothing was changed then."""
+    from notifier.intake.clear_values import remove_values
     from notifier.intake.rejections import unpublish
     from notifier.intake.staging import alone
     from notifier.people.departures import withdraw
@@ -221,7 +415,94 @@ async def undo_import(app: App, sha256: str) -> UndoneImport:
     with alone(app.folder):
         undone = await withdraw(app.database, app.vault, sha256, by=app.by, now=utc_now())
         unpublish(app.folder, undone.sha256)
+        await remove_values(app.database, app.folder, undone.sha256, by=app.by, now=utc_now())
     return undone
+
+
+# -- rejected rows -------------------------------------------------------------------------------------------------
+
+
+async def write_rejected_values(app: App, path: Path, *, profile: str, sha256: str) -> Path | None:
+    """The rejected rows of an export that was taken in, with their values, as a clear file; None: there are none.
+    Raises ExportError, OperatorError."""
+    from notifier.intake.clear_values import write_values
+
+    return await write_values(app.database, app.folder, path, profile, sha256=sha256, by=app.by, now=utc_now())
+
+
+async def rejections_standing(app: App) -> RejectedRows:
+    """How many rejections are open, by file and code, and how the others ended."""
+    from notifier.intake.rejected_rows import standing as counted
+
+    return await counted(app.database)
+
+
+async def write_rejections_list(app: App, out: Path, *, every: bool) -> int:
+    """The open rejections, or every one, as CSV without values. Returns how many."""
+    from notifier.intake.rejected_rows import write_list
+
+    return await write_list(app.database, out, every=every)
+
+
+def is_rejection_code(code: str) -> bool:
+    """Whether a rejection can have this code."""
+    from notifier.intake.rejections import EXPLANATIONS
+
+    return code in EXPLANATIONS
+
+
+async def look_at_rejections(app: App, which: Which, *, reopen: bool) -> Counts:
+    """What `decide_rejections` would change: file → code → rejections. Raises OperatorError for nothing."""
+    from notifier.intake.disposals import look
+
+    return await look(app.database, which, reopen=reopen)
+
+
+async def decide_rejections(app: App, which: Which, *, reason: str) -> Counts:
+    """Dispose of open rejections, by name and reason; an empty reason opens again what was disposed of."""
+    from notifier.intake.disposals import dispose, reopen
+    from notifier.intake.staging import alone
+
+    with alone(app.folder):
+        if reason:
+            return await dispose(app.database, which, reason=reason, by=app.by, now=utc_now())
+        return await reopen(app.database, which, by=app.by, now=utc_now())
+
+
+# -- forgetting and trials -----------------------------------------------------------------------------------------
+
+
+async def look_at_file(app: App, sha256: str) -> Glance:
+    """What `forget_file` would take, before anybody is asked. Raises OperatorError where it would."""
+    from notifier.people.forgetting import look
+    from notifier.storage.forgetting import must_have_room
+
+    must_have_room(app.database.path)
+    return await look(app.database, sha256)
+
+
+async def forget_file(app: App, sha256: str) -> tuple[Forgotten, list[Path]]:
+    """Delete all that came from a file received by error, and issue the certificate; the paths of those issued now.
+    In this order, so that a certificate never says what was not done; run again, it does what a crash left undone.
+    Raises OperatorError, TryLater when another program keeps the database open."""
+    from notifier.intake import leftovers
+    from notifier.intake.clear_values import remove_values
+    from notifier.intake.staging import alone
+    from notifier.people.forgetting import forget
+    from notifier.proof.certificates import is_issued, issue
+    from notifier.storage import forgetting
+    from notifier.storage.lock import sender_lock
+
+    with alone(app.folder), sender_lock(app.folder, utc_now()):
+        forgotten = await forget(app.database, app.vault, sha256, by=app.by, now=utc_now())
+        numbered = list(enumerate(forgotten.bodies, start=1))
+        missing = [each for each in numbered if not is_issued(app.folder, app.vault, each[1], each[0])]
+        if forgotten.already and not missing:
+            return forgotten, []
+        await remove_values(app.database, app.folder, forgotten.sha256, by=app.by, now=utc_now())
+        leftovers.remove(app.folder, forgotten.sha256)
+        await forgetting.scrub(app.database.path)
+        return forgotten, [issue(app.folder, app.vault, body, number) for number, body in missing]
 
 
 async def try_profile(
@@ -312,6 +593,7 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
     await _know_wave(app, wave, may_be_first=True)
     found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
     found += _key_findings(app)
+    found += await _address_findings(app)
     relay = app.settings.relay
     return found, await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
 
@@ -326,6 +608,24 @@ def _key_findings(app: App) -> list[Finding]:
         return []
     text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
     return [Finding("key-mode", "[key] path", text)]
+
+
+async def _address_findings(app: App) -> list[Finding]:
+    """Addresses of so many members that they are nobody's own: an agency's, typed in for those without one."""
+    from notifier.intake.verdicts import SHARED
+    from notifier.notices.findings import Finding
+    from notifier.storage.imports import shared_now
+
+    async with app.database.read() as connection:
+        addresses, members = await shared_now(connection, SHARED)
+    if not addresses:
+        return []
+    text = (
+        f"{members} members have one of {addresses} addresses that {SHARED} members or more share: an agency's own, as "
+        "a rule, where all their notices would go. Put them into [placeholders] addresses of data/mailboxes.toml in "
+        "the campaign's folder and take the directory in again: these members are written to"
+    )
+    return [Finding("shared-mailbox", "directory", text, "warning")]
 
 
 async def describe_batch(app: App, wave: str) -> tuple[list[str], int]:
@@ -408,7 +708,7 @@ async def standing(app: App) -> Standing:
     """The I1 equation, what needs a decision, what to do next."""
     from notifier.standing import take
 
-    return await take(app.database, app.settings, now=utc_now())
+    return await take(app.database, app.settings, app.folder, held=await held_files(app), now=utc_now())
 
 
 async def write_listing(app: App, term: Term, out: Path) -> int:

@@ -126,6 +126,12 @@ class HouseholdsSection(_Frozen):
     adult_dependants: Literal["letter", "contract_mailbox"] | None = None
 
 
+class IntakeSection(_Frozen):
+    """``[intake]``: above which share of rejected rows a file is held until somebody accepts it."""
+
+    rejections_limit: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
 class DoubtSection(_Frozen):
     """``[doubt]``: what becomes of a delivery whose final dot may have gone out (RFC 1047)."""
 
@@ -219,6 +225,7 @@ class Settings(_Frozen):
     relay: RelaySection = RelaySection()
     retry: RetrySection = RetrySection()
     pace: PaceSection = PaceSection()
+    intake: IntakeSection = IntakeSection()
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
     key: KeySection
@@ -259,9 +266,10 @@ class Settings(_Frozen):
         return self.relay.window or 4 * (self.relay.connections or 1)
 
 
-def load(folder: Path, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read ``folder/campaign.toml`` and the overrides of the environment; raise SettingsError with the key's path."""
-    path = folder / FILE
+def load(folder: Path, environment: Mapping[str, str] = os.environ, *, file: str = FILE) -> Settings:
+    """Read ``folder/campaign.toml`` and the overrides of the environment; raise SettingsError with the key's path.
+    ``file``: another name, of one that is to take its place."""
+    path = folder / file
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

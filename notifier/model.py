@@ -119,11 +119,16 @@ class DataCategory:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that leaves no identity at all. ``line``: physical line in the file (CSV) or row number (XLSX), from 1."""
+    """A row that leaves no identity at all. ``line``: physical line in the file (CSV) or row number (XLSX), from 1.
+    ``state``: open, or not_a_person. ``trace``, ``cells``: keyed digests of what the row still says of its person, and
+    of its cells; None where too little is left."""
 
     line: int
     column: str
     code: str
+    state: str = "open"
+    trace: bytes | None = field(default=None, compare=False, repr=False)
+    cells: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

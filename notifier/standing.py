@@ -8,17 +8,21 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from notifier.campaign import Settings
 from notifier.errors import OperatorError
-from notifier.model import Term, to_ms
+from notifier.intake.holds import SENDERS, HeldFile
+from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
+from notifier.model import Term, from_ms, to_ms
+from notifier.storage import clear_files, rejections
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
+from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Database
 from notifier.vault import Vault
 
@@ -43,6 +47,9 @@ class Standing:
     name: str
     account: Account
     paused: Paused | None
+    held: Sequence[HeldFile] = ()
+    rejected: RejectedRows = field(default_factory=RejectedRows)
+    clear_files: Sequence[ClearFile] = ()
 
     @property
     def balances(self) -> bool:
@@ -54,6 +61,9 @@ class Standing:
             **self.account.as_json(self.name),
             "paused": self.paused.reason if self.paused else None,
             "open_reviews": self.account.open_reviews,
+            "held": [each.as_json() for each in self.held],
+            "rejected": self.rejected.as_json(),
+            "clear_files": [each.path for each in self.clear_files],
             "decisions": self.decisions(),
             "next": self.next_step(),
         }
@@ -64,10 +74,13 @@ class Standing:
         account = self.account
         if self.paused:
             found.append(f"paused since {self.paused.since:%Y-%m-%d %H:%M} UTC: {self.paused.reason} (`resume`)")
+        for file in self.held:
+            ends = "senders list" if file.reason == SENDERS else "intake --accept-rejections"
+            found.append(f"the file {file.sha256[:12]} is held: {file.headline()}; nobody in it is informed (`{ends}`)")
         if account.open_reviews:
             found.append(f"{account.open_reviews} persons under review (`people review`)")
         if account.rows.open_rejections:
-            found.append(f"{account.rows.open_rejections} rejected rows are open (DIR/rejections/)")
+            found.append(f"{account.rows.open_rejections} rejected rows are open (`intake rejections`)")
         for wave in account.waves:
             held = wave.deliveries.get("in_doubt", 0) - wave.resend
             if held:
@@ -79,6 +92,8 @@ class Standing:
     def next_step(self) -> str:  # noqa: PLR0911  (a table, read downwards)
         """The command that follows."""
         account = self.account
+        if not account.rows.read and self.held:
+            return "senders list" if any(each.reason == SENDERS for each in self.held) else "intake --accept-rejections"
         if not account.rows.read:
             return "intake FILE --profile NAME"
         if not account.waves:
@@ -104,6 +119,12 @@ class Standing:
             f"Rows {rows.read} = records {rows.records} + rejected {rows.rejections} ({rows.open_rejections} open); "
             f"persons {account.persons}",
         ]
+        if rows.rejections:
+            lines += self.rejected.lines(most=FILES_SHOWN)
+        for file in self.clear_files:
+            at = from_ms(file.written_ms)
+            who = f"by {file.written_by}, {at:%Y-%m-%d %H:%M} UTC"
+            lines.append(f"In clear: {file.path} ({file.kind} with values, {who}): remove it when it has served")
         for wave in account.waves:
             lines += ["", f"Wave {wave.name} ({wave.kind})"]
             lines += [f"  {term.value:12} {wave.terms[term]:>9}  {MEANINGS[term]}" for term in Term]
@@ -125,10 +146,16 @@ def _mail_waits(wave: WaveAccount) -> bool:
     )
 
 
-async def take(database: Database, settings: Settings, *, now: datetime) -> Standing:
-    """Read the account, in one snapshot."""
+async def take(
+    database: Database, settings: Settings, folder: Path, *, held: Sequence[HeldFile] = (), now: datetime
+) -> Standing:
+    """Read the account, in one snapshot. ``held``: the files that are held. Of the clear files, those that lie in the
+    campaign's ``folder`` still."""
     async with database.read() as connection:
-        return Standing(settings.campaign.name, await account(connection, now_ms=to_ms(now)), await paused(connection))
+        counted = await account(connection, now_ms=to_ms(now))
+        rejected = RejectedRows(await rejections.by_file(connection))
+        clear = [each for each in await clear_files.there(connection) if (folder / each.path).exists()]
+        return Standing(settings.campaign.name, counted, await paused(connection), held, rejected, clear)
 
 
 async def write_list(database: Database, vault: Vault, term: Term, out: Path, *, now: datetime) -> int:

@@ -21,6 +21,7 @@ from notifier.cli import (
     profile_commands,
     proof_commands,
     send_commands,
+    sender_commands,
     status_commands,
 )
 from notifier.cli.terminal import Line, prepare_streams
@@ -92,6 +93,7 @@ for module in (
     campaign_commands,
     file_commands,
     profile_commands,
+    sender_commands,
     people_commands,
     notice_commands,
     send_commands,

@@ -22,7 +22,9 @@ def plan(terminal: Terminal, wave: str) -> int:
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="plan") as opened:
             made = await app.plan_wave(opened, wave)
+            held = await app.held_files(opened)
         body = made.as_json()
+        body["held"] = [each.as_json() for each in held]
         routes = body["by_route"]
         lines = [
             f"Wave {wave}: {body['notifications']} notifications in {len(body['segments'])} segments.",
@@ -37,6 +39,8 @@ def plan(terminal: Terminal, wave: str) -> int:
             )
         if body.get("supplement_due"):
             lines.append(f"  {body['supplement_due']} informed persons have new exposures: a supplement is due.")
+        for each in held:
+            lines.append(f"  the file {each.sha256[:12]} is held: {each.headline()}; nobody in it is informed.")
         lines.append("Next: `notifier preview`, `notifier check`, then `notifier approve`.")
         terminal.result(body, *lines)
         return LEFT if body["review"] else 0

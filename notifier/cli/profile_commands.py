@@ -102,15 +102,21 @@ def _told(made: Draft) -> Iterator[str]:
     recognised = sum(bool(each.role) for each in made.guesses)
     what = {"insured": "an export of insured persons", "professional": "an export of professionals"}
     yield f"{what.get(made.family, 'a directory')}: {recognised} of {len(made.guesses)} columns recognised."
+    if made.member:
+        yield f"Of the archive, {made.member} alone was looked at."
     if made.left:
         yield f"{len(made.left)} to decide: they are commented in the draft."
 
 
 def _lines(file: Path, trial: Trial) -> Iterator[str]:
     """The trial for a terminal."""
+    from notifier.intake.verdicts import Verdict
+
     separator = f", separator {'tab' if trial.separator == chr(9) else trial.separator}" if trial.separator else ""
     encoding = f" {trial.encoding}" if trial.encoding else ""
     of = f", incident {trial.incident}" if trial.incident else ""
+    if trial.member:
+        yield f"Of the archive, {trial.member} alone was looked at: `intake` reads all with these headings."
     yield f"{file.name}: {trial.form.upper()}{encoding}{separator}, headings in line {trial.headings_line}"
     yield f"Read with the profile {trial.profile} ({trial.kind}, {trial.person}{of})"
     yield "Columns"
@@ -124,7 +130,8 @@ def _lines(file: Path, trial: Trial) -> Iterator[str]:
         for row in trial.first:
             yield from _row(trial, row)
     yield "The whole file" if trial.whole else f"The first {trial.rows} rows (--rows 0: the whole file)"
-    yield f"  {trial.rows} rows = " + " + ".join(f"{trial.verdicts.get(v, 0)} {v}" for v in _VERDICTS)
+    yield f"  {trial.rows} rows = " + " + ".join(f"{trial.verdicts.rows.get(v, 0)} {v}" for v in Verdict)
+    yield from _counts("repairs", trial.repairs)
     yield from _counts("warnings", trial.warnings)
     yield from _counts(
         "rejected", {f"{code}{f' ({column})' if column else ''}": n for (column, code), n in trial.rejections.items()}
@@ -132,11 +139,9 @@ def _lines(file: Path, trial: Trial) -> Iterator[str]:
     yield from _counts("senders", trial.senders)
     yield from _unknown(trial)
     yield from _counts("professions", trial.professions)
+    yield from (f"  ALARM: {file.name} {alarm}" for alarm in trial.verdicts.told())
     for exposures, count in trial.exposures.items():
         yield f"  exposes, in {count} rows: {exposures.replace(',', ', ')}"
-
-
-_VERDICTS = ("accepted", "warned", "rejected")
 
 
 def _counts(what: str, counts: object) -> Iterator[str]:

@@ -25,7 +25,13 @@ def reference() -> str:
         "",
     ]
     for path, command in _commands(main, "notifier"):
-        context = click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH)
+        context = click.Context(
+            command,
+            info_name=path,
+            max_content_width=WIDTH,
+            terminal_width=WIDTH,
+            help_option_names=["-h", "--help"],  # as `main` has them; a command remembers the first it was asked with
+        )
         parts += [f"## {path}", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(parts)
 

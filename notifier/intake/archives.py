@@ -1,8 +1,8 @@
-"""Compressed files, read as streams: ``.gz``, and ``.zip`` with one file in it, encrypted or not.
+"""Compressed files, read as streams: ``.gz`` and ``.zip``, encrypted or not.
 
-No clear copy is ever on the disk, and no name inside an archive is ever used as a path. One archive is one import: its
-SHA-256 is the archive's, as it was received; an archive with several files is refused, because two imports with one
-SHA-256 could not be told apart in the proof. The second reading opens the stream again.
+No clear copy is ever on the disk, and no name inside an archive is ever used as a path: a file in it is known by its
+place. An archive of one file is that file, under the archive's SHA-256, as it was received; of several, each is a file
+of its own (``members``), under the SHA-256 of its content. The second reading opens the stream again.
 
 Memory is bounded: what is unpacked flows through CHUNK_BYTES; a stream that grows to more than RATIO times what it was
 packed in, or past CONTENT_BYTES, is refused while it is read. Every fault is one ExportError. The older encryption of
@@ -33,6 +33,7 @@ CONTENT_BYTES = 32 << 30  # 33 million rows are about 5 GB
 RATIO = 200  # deflate can do 1,032; names and numbers do 5 to 20
 SPARED_BYTES = 16 << 20  # a small file may be as monotonous as it likes
 HELD_BYTES = 512 << 20  # a workbook in an archive is held in memory, packed as workbooks are
+MEMBERS = 200  # files in an archive: split exports have tens
 DIRECTORY_BYTES = 8 << 20  # of a ZIP file's own list of what it holds
 GZIP = b"\x1f\x8b"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -54,13 +55,33 @@ class _Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """How the content lies in the file. ``kind``: "", "gzip", "zip" or "zip-aes"; ``packed``: its bytes as packed
-    (ZIP)."""
+    """How the content lies in the file. ``kind``: "", "gzip", "zip" or "zip-aes"; ``position``: in a ZIP file's list,
+    from 0; ``packed``: its bytes as packed (ZIP). Of a file out of an archive of several also: which it is
+    (``ordinal``, from 1) of how many (``of``), the archive's SHA-256 and bytes, and its state when it was looked at."""
 
     kind: str = ""
-    member: str = field(default="", repr=False)
+    position: int = 0
     packed: int = 0
     password: bytes = field(default=b"", repr=False)
+    ordinal: int = 0
+    of: int = 0
+    archive_sha256: str = ""
+    archive_bytes: int = 0
+    state: tuple[int, int] = (0, 0)
+
+    def place(self) -> str:
+        """Which file of an archive of several; "" for any other."""
+        return f"file {self.ordinal} of {self.of}" if self.of else ""
+
+    def called(self, name: str) -> str:
+        """What is said of it: ``name``, that of the archive, and which file in it. Never the name it has there."""
+        return f"{name} ({self.place()})" if self.of else name
+
+    def recorded(self) -> str:
+        """What stands beside the encoding; "" when there is nothing to tell."""
+        if self.of:
+            return f"{self.place()} in a {self.kind} archive, SHA-256 {self.archive_sha256}"
+        return f"from a {self.kind} archive" if self.kind else ""
 
 
 PLAIN = Wrapping()
@@ -68,7 +89,19 @@ PLAIN = Wrapping()
 
 def look(file: BinaryIO, name: str) -> Wrapping:
     """What ``file`` is wrapped in; nothing for a workbook, which is a ZIP file of its own. Asks for the password when
-    there is need. Raises ExportError."""
+    there is need. Raises ExportError, also for an archive of several files (``members`` reads those)."""
+    inside = packed_in(file, name)
+    if not isinstance(inside, list):
+        return inside
+    if len(inside) > 1:
+        raise ExportError(f"{name} holds {len(inside)} files, and one is read at a time: say which")
+    (position, member) = inside[0]
+    return wrapped(position, member, name, ask_password(name) if member.flag_bits & 1 else b"")
+
+
+def packed_in(file: BinaryIO, name: str) -> Wrapping | list[tuple[int, zipfile.ZipInfo]]:
+    """How a file that is no ZIP archive is wrapped; else the files in it, with their places in its list. Raises
+    ExportError."""
     file.seek(0)
     head = file.read(4)
     if head.startswith(GZIP):
@@ -82,14 +115,14 @@ def look(file: BinaryIO, name: str) -> Wrapping:
     for part, what in _OTHERS.items():
         if part in names:
             raise ExportError(f"{name} is {what}")
-    return _only(members, name)
+    return _files(members, name)
 
 
 def listed(file: BinaryIO, name: str) -> list[zipfile.ZipInfo]:
     """What a ZIP file says it holds. Raises ExportError, also for a list too long to be honest."""
     try:
         if _directory_bytes(file) > DIRECTORY_BYTES:
-            raise ExportError(f"{name} is an archive of too many files: send one file per archive")
+            raise ExportError(f"{name} is an archive of too many files: pack fewer into one")
         with zipfile.ZipFile(file) as archive:
             return archive.infolist()
     except (*_DAMAGE, NotImplementedError) as error:
@@ -116,27 +149,33 @@ def _directory_bytes(file: BinaryIO) -> int:
     return stated
 
 
-def _only(members: list[zipfile.ZipInfo], name: str) -> Wrapping:
-    """The one file of an archive. Its name is not shown: it may be anything."""
+def _files(members: list[zipfile.ZipInfo], name: str) -> list[tuple[int, zipfile.ZipInfo]]:
+    """The files of an archive. Their names are not shown: they may be anything."""
     if any(_OUTSIDE.search(member.filename) for member in members):
         raise ExportError(f"{name} holds a file whose name leads outside the archive: it is not read")
-    inside = [member for member in members if not member.filename.endswith("/") and not _SIDE.search(member.filename)]
+    inside = [
+        (position, member)
+        for position, member in enumerate(members)
+        if not member.filename.endswith("/") and not _SIDE.search(member.filename)
+    ]
     if not inside:
         raise ExportError(f"{name} is an archive without a file")
-    if len(inside) > 1:
-        raise ExportError(
-            f"{name} holds {len(inside)} files, and an import is one file with one SHA-256: "
-            "pack each into an archive of its own"
-        )
-    member = inside[0]
+    if len(inside) > MEMBERS:
+        raise ExportError(f"{name} is an archive of {len(inside)} files: at most {MEMBERS} are read")
+    return inside
+
+
+def wrapped(position: int, member: zipfile.ZipInfo, name: str, password: bytes) -> Wrapping:
+    """How a file lies in a ZIP archive. Raises ExportError for one that cannot or must not be unpacked."""
     kind = "zip-aes" if member.compress_type == _AES else "zip"
     if kind == "zip" and member.compress_type not in _METHODS:
         raise ExportError(f"{name} is packed by a method that is not read here: pack it again with Deflate")
-    _must_be_measured(member.file_size, member.compress_size, name)
-    return Wrapping(kind, member.filename, member.compress_size, _password(name) if member.flag_bits & 1 else b"")
+    must_be_measured(member.file_size, member.compress_size, name)
+    return Wrapping(kind, position, member.compress_size, password if member.flag_bits & 1 else b"")
 
 
-def _password(name: str) -> bytes:
+def ask_password(name: str) -> bytes:
+    """The archive's, from the environment or the terminal. Raises ExportError when nobody says it."""
     if stated := os.environ.get(PASSWORD):
         return stated.encode()
     if sys.stdin is not None and sys.stdin.isatty():
@@ -144,7 +183,8 @@ def _password(name: str) -> bytes:
     raise ExportError(f"{name} is encrypted: put its password into {PASSWORD}, or run the command in a terminal")
 
 
-def _must_be_measured(content: int, packed: int, name: str) -> None:
+def must_be_measured(content: int, packed: int, name: str) -> None:
+    """Raises ExportError for what unpacks to more than any export does."""
     if content > CONTENT_BYTES:
         raise ExportError(f"{name} unpacks to more than {CONTENT_BYTES >> 30} GB: that is no export")
     if content > SPARED_BYTES and content > RATIO * packed:
@@ -164,8 +204,9 @@ def opened(file: BinaryIO, name: str, wrapping: Wrapping) -> BinaryIO:
             member = _open_aes(file, name, wrapping)
         else:
             archive = zipfile.ZipFile(file)
-            member = archive.open(wrapping.member, pwd=wrapping.password or None)
-    except (*_DAMAGE, NotImplementedError, KeyError):
+            # By its place: several may have one name.
+            member = archive.open(archive.infolist()[wrapping.position], pwd=wrapping.password or None)
+    except (*_DAMAGE, NotImplementedError, IndexError):
         raise ExportError(_damaged(name, wrapping.password)) from None
     unpacked = _Unpacked(member, name, lambda: wrapping.packed, wrapping.password)
     return io.BufferedReader(unpacked, CHUNK_BYTES)
@@ -188,9 +229,10 @@ class _Aes:
 
     def __init__(self, archive: Any, damage: type[Exception], name: str, wrapping: Wrapping) -> None:
         self._damage = damage
-        if archive.getinfo(wrapping.member).compress_type not in _METHODS:
+        member = archive.infolist()[wrapping.position]
+        if member.compress_type not in _METHODS:
             raise ExportError(f"{name} is packed by a method that is not read here: pack it again with Deflate")
-        self._member: _Source = archive.open(wrapping.member, pwd=wrapping.password)
+        self._member: _Source = archive.open(member, pwd=wrapping.password)
 
     def read(self, size: int, /) -> bytes:
         try:
@@ -223,7 +265,7 @@ class _Unpacked(io.RawIOBase):
             # What the modules say quotes the member's name.
             raise ExportError(_damaged(self._name, self._password)) from None
         self._given += len(data)
-        _must_be_measured(self._given, self._packed(), self._name)
+        must_be_measured(self._given, self._packed(), self._name)
         buffer[: len(data)] = data
         return len(data)
 

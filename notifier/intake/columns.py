@@ -27,13 +27,14 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 class Layout:
     """``roles``: one per column, in order; a column without heading is ``_unnamed_N`` and must be empty.
     ``headings``: as the file writes them. ``lines``: physical lines (CSV) or rows (XLSX) up to and with the headings;
-    ``characters``: their length (CSV). ``separator``: "" for XLSX."""
+    ``characters``: their length (CSV). ``separator``: "" for XLSX. ``notes``: what else is to be recorded (XLSX)."""
 
     roles: tuple[str, ...]
     headings: tuple[str, ...]
     lines: int
     characters: int = 0
     separator: str = ""
+    notes: str = ""
 
     def heading(self, role: str) -> str:
         """How the file calls the column of ``role``; "" when it has none."""

@@ -1,8 +1,8 @@
 """Birth dates as files write them. Pure.
 
 The normal form is ``YYYY-MM-DD`` with ``00`` for what the record does not know ("lunar" dates of incomplete civil
-records, DOMAIN B3). Nothing is coerced: 00 never becomes 01, a two-digit year gets no century, an impossible day is
-unreadable.
+records, DOMAIN B3). Nothing is coerced: 00 never becomes 01, an impossible day is unreadable, and a two-digit year gets
+a century only where one alone is possible (nobody is born in the future, nor lives beyond OLDEST_YEARS).
 """
 
 from __future__ import annotations
@@ -25,17 +25,27 @@ _FORMS = tuple(
         r"(?P<year>(?:18|19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})",
     )
 )
+# A month without a day, as incomplete civil records are also written. Never after a spreadsheet: it makes a day of it.
+_MONTHS = tuple(
+    re.compile(form)
+    for form in (r"(?P<month>[0-9]{1,2})[/.\-](?P<year>[0-9]{4})", r"(?P<year>[0-9]{4})[/.\-](?P<month>[0-9]{1,2})")
+)
+# Two digits of a year: only with the signs that nobody puts between year, month and day in this order.
+_SHORT = re.compile(r"(?P<day>[0-9]{1,2})(?P<sign>[/.])(?P<month>[0-9]{1,2})(?P=sign)(?P<year>[0-9]{2})")
+_CENTURIES = (1800, 1900, 2000)
 _SERIAL = re.compile(r"([0-9]{4,5})(?:[.,]0+)?")
 _SERIAL_ZERO = date(1899, 12, 30)  # right from 1 March 1900 on: Excel believes in 29 February 1900
 _SERIAL_ZERO_1904 = date(1904, 1, 1)
 _YEARS = range(1850, 2101)  # four digits that may be a year are no serial number
 
 
-def birth_date(text: str, today: date) -> Reading:
-    """``text`` in normal form: dd/mm/yyyy, yyyy-mm-dd, yyyymmdd, or an Excel serial number (1900 system).
+def birth_date(text: str, today: date) -> Reading:  # noqa: PLR0911  (one return per form)
+    """``text`` in normal form: dd/mm/yyyy, yyyy-mm-dd, yyyymmdd, mm/yyyy, yyyy-mm, dd/mm/yy, or an Excel serial number
+    (1900 system; right from 1 March 1900 on, and nobody is as old).
 
-    Codes: ``birth_missing``, ``birth_unreadable``, ``birth_implausible`` (to come, or more than 120 years ago): not
-    usable; ``birth_partial`` (day or month unknown): usable.
+    Codes: ``birth_missing``, ``birth_unreadable``, ``birth_implausible`` (to come, or more than 120 years ago),
+    ``birth_century`` (of two digits, two centuries are possible): not usable; ``birth_partial`` (day or month unknown),
+    ``birth_two_digits`` (one century is possible): usable.
     """
     plain = text.strip(" \u00a0")
     if not plain:
@@ -49,7 +59,21 @@ def birth_date(text: str, today: date) -> Reading:
     for form in _FORMS:
         if found := form.fullmatch(plain):
             return _plausible(int(found["year"]), int(found["month"]), int(found["day"]), today)
+    if found := _SHORT.fullmatch(plain):
+        return _of_two_digits(int(found["year"]), int(found["month"]), int(found["day"]), today)
+    for form in _MONTHS:
+        if found := form.fullmatch(plain):
+            return _plausible(int(found["year"]), int(found["month"]), 0, today)
     return Reading("", "birth_unreadable")
+
+
+def _of_two_digits(year: int, month: int, day: int, today: date) -> Reading:
+    every = [_plausible(century + year, month, day, today) for century in _CENTURIES]
+    possible = [each for each in every if each.value]
+    if len(possible) == 1:
+        value, code = possible[0]
+        return Reading(value, f"birth_two_digits,{code}".rstrip(","))
+    return Reading("", "birth_century" if possible else every[-1].code)
 
 
 def of_1904(text: str) -> str:

@@ -15,20 +15,27 @@ from pathlib import Path
 import polars as pl
 
 from notifier.campaign import Settings
+from notifier.intake import identifiers
+from notifier.intake.archives import Wrapping
+from notifier.intake.custody import NOTHING_SAID, Custody
+from notifier.intake.holds import HeldFile
 from notifier.intake.mailboxes import OTHER, mailbox, provider, providers
-from notifier.intake.professionals import CONTACT, postal
+from notifier.intake.professionals import CONTACT, address_code, postal
 from notifier.intake.records import (
     Batch,
     FileContext,
+    broken,
     has,
     in_order,
     key_columns,
     read_person,
     reject,
     unfit,
+    warnings,
     without_numbers,
 )
 from notifier.intake.rows import Rows
+from notifier.intake.space import FreeBytes, free_bytes
 from notifier.intake.staging import AlreadyImported, StagedImport, stage
 from notifier.model import Contact
 from notifier.people.identity import normal_email, normal_name
@@ -49,7 +56,11 @@ async def stage_directory(
     *,
     as_of: date | None,
     now: datetime,
-) -> StagedImport | AlreadyImported:
+    custody: Custody = NOTHING_SAID,
+    accepted_by: str = "",
+    free: FreeBytes = free_bytes,
+    wrapping: Wrapping | None = None,
+) -> StagedImport | AlreadyImported | HeldFile:
     """Read a directory: rows go to ``contacts``, not current yet. ``as_of``: the day it describes. Raises like
     ``exports.stage_export``."""
     table = providers(folder)
@@ -57,6 +68,7 @@ async def stage_directory(
         database, vault, settings, folder, path,
         kind="directory", profile_name=profile_name, incident=None, as_of=as_of, now=now,
         make=lambda _: partial(members, providers=table, as_of=as_of.isoformat() if as_of else ""),
+        custody=custody, accepted_by=accepted_by, free=free, wrapping=wrapping,
     )  # fmt: skip
 
 
@@ -67,15 +79,19 @@ def members(rows: Rows, reading: FileContext, providers: Mapping[str, str], as_o
     statuses = reading.profile.words("status")
     status = [statuses.get(normal_name(cell)) for cell in frame["status"]]
     frame = frame.with_columns(pl.Series("status", status, dtype=pl.String))
-    frame, rejections = reject(frame, _verdict(), reading.layout)
+    frame, rejections = reject(frame, _verdict(), rows, reading)
+    reading.senders.miss(frame.filter(pl.col("sender") == "")["insurer"])
     keys = key_columns(frame, reading.vault)
     read = _Member(reading, providers, as_of)
     columns = [keys[column] for column in ("forename_key", *_KEYS)]
-    contacts = [
-        read.contact(row, digests)
-        for row, digests in zip(frame.iter_rows(named=True), zip(*columns, strict=True), strict=True)
-    ]
-    return Batch({}, [], contacts, in_order(rows.broken, rejections))
+    warned = rows.noted(frame.with_columns(warnings(*read.coded).alias("warnings")))["warnings"].to_list()
+    contacts: list[tuple[object, ...]] = []
+    codes: list[str] = []
+    for row, before, digests in zip(frame.iter_rows(named=True), warned, zip(*columns, strict=True), strict=True):
+        contact, found = read.contact(row, digests)
+        contacts.append(contact)
+        codes.append(",".join(filter(None, (before, *found))))
+    return Batch(contacts=contacts, rejections=in_order(broken(rows, reading), rejections), warned=codes)
 
 
 def _verdict() -> list[tuple[pl.Expr, str, str]]:
@@ -95,28 +111,41 @@ class _Member:
         self._vault, self._providers, self._as_of = reading.vault, by_domain, as_of
         self._links, self._civilities = words("link"), words("civility")
         self._no_opposition, self._no_protection = words("email_opposition"), words("protection")
+        self._rules = reading.addresses
+        roles = set(reading.layout.roles)
+        # Of what the layout has no column for, nothing is missed.
+        self.coded = [*(["nir_code"] if "nir" in roles else []), "birth_code", "rank_code", "name_code"]
+        self._has_email, self._has_address = "email" in roles, {"address1", "postcode", "city"} <= roles
 
-    def contact(self, row: Mapping[str, str], digests: Sequence[bytes | None]) -> tuple[object, ...]:
-        """A row of ``contacts`` in the order of CONTACTS."""
+    def contact(self, row: Mapping[str, str], digests: Sequence[bytes | None]) -> tuple[tuple[object, ...], list[str]]:
+        """A row of ``contacts`` in the order of CONTACTS, and what of its addresses is not usable."""
         vault, sender = self._vault, row["sender"]
         identity = vault.digest("member", sender, row["member_n"], row["nir"], row["birth"], row["forename_n"])
-        email = self._email(row)
-        address = postal((row["address1"], row["address2"]), row["postcode"], row["city"])
+        email, code = self._email(row)
+        postcode = identifiers.postcode(row["postcode"])
+        address = postal((row["address1"], row["address2"]), postcode.value, row["city"])
+        codes = [code if self._has_email else "", postcode.code]
+        if address is None and self._has_address:
+            codes.append(address_code(row["address1"], row["address2"], row["postcode"], row["city"]))
         civility = self._civilities.get(normal_name(row["civility"]), "")
         contact = Contact(row["name"], row["forename"], civility, email=email, postal=address, birth_date=row["birth"])
         household = row["contract_n"] or row["member_n"]
-        return (
+        return ((
             row["line"], sender, identity, "member", self._links.get(normal_name(row["link"]), ""), row["status"],
             row["language"].lower() or "fr", self._as_of, 0,
             vault.digest("household", sender, household) if household else None,
             vault.digest("mailbox", sender, normal_email(email)) if email else None,
             int(address is not None), provider(email, self._providers) if email else OTHER,
             *digests, vault.seal(CONTACT, identity, contact.fields()),
-        )  # fmt: skip
+        ), codes)  # fmt: skip
 
-    def _email(self, row: Mapping[str, str]) -> str:
-        """The first usable address, or "" when the member is not to be reached by e-mail."""
+    def _email(self, row: Mapping[str, str]) -> tuple[str, str]:
+        """The first usable address, or "" when the member is not to be reached by e-mail; and the code of the first
+        address that is there, when it cannot be used and no other stands in for it."""
+        first = mailbox(row["email"], self._rules)
+        second = mailbox(row["email2"], self._rules)
+        chosen = first if first.value or not second.value else second
         opposed = normal_name(row["email_opposition"]) not in self._no_opposition
         if opposed or normal_name(row["protection"]) not in self._no_protection:
-            return ""
-        return mailbox(row["email"]).value or mailbox(row["email2"]).value
+            return "", chosen.code
+        return chosen.value, chosen.code

@@ -21,7 +21,8 @@ import fastexcel
 
 from notifier.campaign import categories, shipped
 from notifier.errors import ExportError, SettingsError
-from notifier.intake import archives, files, profiles
+from notifier.intake import archives, files, members, profiles
+from notifier.intake.archives import Wrapping
 from notifier.intake.columns import SEARCHED, SEPARATORS
 from notifier.intake.encodings import FORCED
 from notifier.intake.guesses import Column, Family, Guess, Known, are_proved, family_of, guess, is_usual
@@ -77,6 +78,7 @@ class Draft:
     headings_line: int
     sampled: int
     text: str
+    member: str = ""  # of an archive of several files: the first with data, which alone was looked at
 
     @property
     def left(self) -> list[Guess]:
@@ -88,6 +90,7 @@ class Draft:
             "family": self.family,
             "headings_line": self.headings_line,
             "sampled": self.sampled,
+            "member": self.member,
             "columns": [
                 {
                     "position": each.column.position,
@@ -115,7 +118,8 @@ def draft(folder: Path, path: Path, *, family: str | None, today: date, encoding
             if not role.startswith(profiles.IGNORED):
                 known.setdefault(key, []).append(Known((profile.kind, profile.person), role, name))
     with files.open_file(path) as file:
-        line, columns = _columns(file, path.name, known, today, encoding)
+        wrapping = members.first(file, path.name)
+        line, columns = _columns(file, path.name, known, today, encoding, wrapping)
     kind = FAMILIES[family] if family else family_of(columns, known, today)
     guesses = guess(columns, kind, known, today)
     words = {
@@ -127,7 +131,7 @@ def draft(folder: Path, path: Path, *, family: str | None, today: date, encoding
     name = next(each for each, its in FAMILIES.items() if its == kind)
     text = "\n".join(_toml(kind, guesses, words, set(categories(folder)), encoding, asked=family is not None)) + "\n"
     profiles.Profile.model_validate(tomllib.loads(text))  # a draft that is no profile is a fault of ours
-    return Draft(name, tuple(guesses), line, len(columns[0].cells), text)
+    return Draft(name, tuple(guesses), line, len(columns[0].cells), text, wrapping.place() if wrapping else "")
 
 
 def _profiles(folder: Path) -> Iterator[tuple[str, profiles.Profile]]:
@@ -147,10 +151,10 @@ Table = list[tuple[int, list[str]]]  # (line, cells)
 
 
 def _columns(
-    file: BinaryIO, name: str, known: Mapping[str, object], today: date, encoding: str
+    file: BinaryIO, name: str, known: Mapping[str, object], today: date, encoding: str, wrapping: Wrapping | None
 ) -> tuple[int, list[Column]]:
     """The line of headings and the columns under it, with a sample of their cells."""
-    survey = files.survey(file, name, encoding)
+    survey = files.survey(file, name, encoding, wrapping)
     tables = list(_sheets(file, name, survey) if survey.form is files.Form.XLSX else _texts(survey))
     places = [
         (table, at)

@@ -7,16 +7,21 @@ from functools import partial
 from pathlib import Path
 
 from notifier.campaign import Settings
+from notifier.intake.archives import Wrapping
+from notifier.intake.custody import NOTHING_SAID, Custody
+from notifier.intake.holds import HeldFile
 from notifier.intake.mailboxes import providers
 from notifier.intake.professionals import professionals
 from notifier.intake.profiles import Profile
-from notifier.intake.records import insured
-from notifier.intake.staging import AlreadyImported, Make, StagedImport, complete, stage, write_rejections
+from notifier.intake.records import begin_insured
+from notifier.intake.space import FreeBytes, free_bytes
+from notifier.intake.staging import AlreadyImported, StagedImport, complete, stage, write_rejections
+from notifier.intake.storing import Make
 from notifier.model import PersonKind
 from notifier.storage.database import Database
 from notifier.vault import Vault
 
-__all__ = ["AlreadyImported", "StagedImport", "complete", "stage_export", "write_rejections"]
+__all__ = ["AlreadyImported", "HeldFile", "StagedImport", "complete", "stage_export", "write_rejections"]
 
 
 async def stage_export(
@@ -29,16 +34,22 @@ async def stage_export(
     *,
     incident: str | None,
     now: datetime,
-) -> StagedImport | AlreadyImported:
-    """Read an export: rows go to ``staged_records`` (a professional's also to ``contacts``, not current yet),
-    rejections to ``rejections``. ``incident``: its code, instead of the profile's. Raises ExportError for a file that
-    cannot be taken in, SettingsError for a profile, an incident or senders that do not fit."""
+    custody: Custody = NOTHING_SAID,
+    accepted_by: str = "",
+    free: FreeBytes = free_bytes,
+    wrapping: Wrapping | None = None,
+) -> StagedImport | AlreadyImported | HeldFile:
+    """Read an export: rows go to the staging file (a professional's also to ``contacts``, not current yet),
+    rejections to ``rejections``. ``incident``: its code, instead of the profile's. ``accepted_by``: who lets any share
+    of rejections pass. Raises ExportError for a file that cannot be taken in, SettingsError for a profile, an incident
+    or senders that do not fit, OperatorError when there is no room or an earlier reading informs somebody."""
     table = providers(folder)
 
     def make(profile: Profile) -> Make:
-        return insured if profile.person is PersonKind.INSURED else partial(professionals, providers=table)
+        return begin_insured if profile.person is PersonKind.INSURED else partial(professionals, providers=table)
 
     return await stage(
         database, vault, settings, folder, path,
         kind="export", profile_name=profile_name, incident=incident, as_of=None, now=now, make=make,
+        custody=custody, accepted_by=accepted_by, free=free, wrapping=wrapping,
     )  # fmt: skip

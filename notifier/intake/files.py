@@ -43,10 +43,11 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the first pass found. ``sha256``, ``size_bytes``: of the file as received; ``wrapping``: the archive that
-    the content lies in. ``encoding``: Python's name, "" for XLSX; ``recorded``: the same with its reason, and what else
-    is to be known of the reading; ``bom``: its length in bytes; ``quotes``: whether the content holds a quotation mark
-    at all; ``head``: the first HEAD_BYTES, decoded; ``content_bytes``: how long it is unpacked (CSV)."""
+    """What the first pass found. ``sha256``, ``size_bytes``: of the file as received, or of the content when it lies in
+    an archive of several; ``wrapping``: the archive that the content lies in. ``encoding``: Python's name, "" for XLSX;
+    ``recorded``: the same with its reason, and what else is to be known of the reading; ``bom``: its length in bytes;
+    ``quotes``: whether the content holds a quotation mark at all; ``head``: the first HEAD_BYTES, decoded;
+    ``content_bytes``: how long it is unpacked (CSV)."""
 
     form: Form
     sha256: str
@@ -59,27 +60,40 @@ class Survey:
     wrapping: Wrapping = archives.PLAIN
     content_bytes: int = 0
 
+    @property
+    def archive_sha256(self) -> str:
+        """Of the archive of several files that this one lay in; "" for any other."""
+        return self.wrapping.archive_sha256
 
-def survey(file: BinaryIO, name: str, forced: str = "") -> Survey:
-    """Read ``file`` from its beginning. ``forced``: the encoding that the profile names. Raises ExportError for what is
-    neither CSV nor XLSX."""
+    @property
+    def received_sha256(self) -> str:
+        """Of the file as it was received: what a cover note speaks of."""
+        return self.wrapping.archive_sha256 or self.sha256
+
+
+def survey(file: BinaryIO, name: str, forced: str = "", wrapping: Wrapping | None = None) -> Survey:
+    """Read ``file`` from its beginning. ``forced``: the encoding that the profile names; ``wrapping``: which file of an
+    archive of several, None when it is not known what the file is. Raises ExportError for what is neither CSV nor
+    XLSX."""
     file.seek(0)
     _must_hold_something(file.read(HEAD_BYTES), name)
-    wrapping = archives.look(file, name)
+    if wrapping is None:
+        wrapping = archives.look(file, name)
+    elif wrapping.of and wrapping.state != state_of(file):
+        raise ExportError(f"{name} changed while it was read: it may still be arriving; try again")
     content = archives.opened(file, name, wrapping)
     head = content.read(HEAD_BYTES)
     _must_hold_something(head, name)
     for magic, what in _FOREIGN:
         if head.startswith(magic):
             raise ExportError(f"{name} {'holds' if wrapping.kind else 'is'} {what}")
-    packed = f"from a {wrapping.kind} archive" if wrapping.kind else ""
     if wrapping.kind and head.startswith(archives.GZIP):
         raise ExportError(f"{name} holds an archive inside the archive: unpack it once")
     if head.startswith(archives.ZIP):
         content = archives.opened(file, name, wrapping)
-        notes = [sheets.survey(archives.held(content, name) if wrapping.kind else content, name), packed]
-        recorded = "; ".join(filter(None, notes))
-        sha256, size = _digest(file)
+        workbook = archives.held(content, name) if wrapping.kind else content
+        recorded = "; ".join(filter(None, (sheets.survey(workbook, name), wrapping.recorded())))
+        sha256, size = digest_of(workbook if wrapping.of else file)
         return Survey(Form.XLSX, sha256, size, recorded=f"({recorded})" if recorded else "", wrapping=wrapping)
     return _survey_text(file, name, head, wrapping, forced)
 
@@ -89,9 +103,11 @@ def _must_hold_something(head: bytes, name: str) -> None:
         raise ExportError(f"{name} is empty")
 
 
-def _digest(file: BinaryIO) -> tuple[str, int]:
+def digest_of(file: BinaryIO) -> tuple[str, int]:
+    """SHA-256 (hex) and bytes of a file, from its beginning; a stream that unpacks must stand there."""
     digest, size = hashlib.sha256(), 0
-    file.seek(0)
+    if file.seekable():
+        file.seek(0)
     while chunk := file.read(CHUNK_BYTES):
         digest.update(chunk)
         size += len(chunk)
@@ -155,7 +171,7 @@ def _survey_text(file: BinaryIO, name: str, head: bytes, wrapping: Wrapping, for
     digest = hashlib.sha256()
     content = archives.opened(file, name, wrapping)
     while chunk := content.read(CHUNK_BYTES):
-        if not wrapping.kind:
+        if wrapping.of or not wrapping.kind:
             digest.update(chunk)
         letters.take(chunk)
     encoding, reason = letters.choice()
@@ -163,8 +179,9 @@ def _survey_text(file: BinaryIO, name: str, head: bytes, wrapping: Wrapping, for
     # The first line only: further down, a control character rejects its row, not the file.
     if any(ord(letter) < 32 and letter not in "\t\r\f" for letter in text.lstrip().partition("\n")[0]):
         raise ExportError(f"{name} is neither CSV nor XLSX: it begins with control characters")
-    sha256, size = _digest(file) if wrapping.kind else (digest.hexdigest(), letters.size)
-    packed = f"; from a {wrapping.kind} archive" if wrapping.kind else ""
+    is_whole = wrapping.kind and not wrapping.of  # the archive, and not what is in it, is the file
+    sha256, size = digest_of(file) if is_whole else (digest.hexdigest(), letters.size)
+    packed = f"; {wrapping.recorded()}" if wrapping.kind else ""
     return Survey(
         Form.CSV, sha256, size, encoding, letters.bom, letters.quotes, text, f"{encoding} ({reason}{packed})", wrapping,
         letters.size,

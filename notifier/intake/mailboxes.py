@@ -1,7 +1,9 @@
 """E-mail addresses as files write them, and the provider behind each.
 
 Syntax only (RFC 5321, 5322, IDNA by email-validator), no DNS: a directory of two million addresses is no reason for two
-million queries. Nothing is corrected by guess: ``gmial.com`` stays, ``a@b,fr`` is not usable.
+million queries. Nothing is corrected by guess: ``a@b,fr`` and ``a@gmial.com`` are not usable (the second one may be
+somebody's), and what was probably meant is only shown. What people type for "none", and the typing errors, are data
+(data/mailboxes.toml).
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from email_validator import EmailNotValidError, validate_email
 
-from notifier.campaign import resource
+from notifier.campaign import resource, shipped
 from notifier.errors import SettingsError
 from notifier.intake.identifiers import Reading, is_filled
 
@@ -24,30 +28,71 @@ _AROUND = " \u00a0\t<>\"'"
 _LABEL = r"[a-z0-9](?:(?:[a-z0-9]|-(?!-)){0,61}[a-z0-9])?"
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+[a-z]{{2,63}})", re.IGNORECASE)
-_PLACEHOLDERS = frozenset((
-    "neant", "aucun", "aucune", "inconnu", "inconnue", "nc", "nr", "na", "pasdemail", "pasdemel", "pasdadresse",
-    "sansmail", "sansemail", "sansadresse", "nomail", "noemail", "nomel", "xx", "xxx", "xxxx", "xxxxx", "noreply",
-    "no-reply", "ne-pas-repondre", "nepasrepondre",
-))  # fmt: skip
+# The forms of RFC 5322 3.4 with the address in angle brackets, behind a name or not.
+_BRACKETS = re.compile(r"[^@<>]*<([^@<>\s]+@[^@<>\s]+)>")
+_LINK = re.compile(r"mailto:", re.IGNORECASE)
+_BETWEEN = re.compile(r"[;,\s/|]")
+FILE = "mailboxes.toml"
 
 
-def mailbox(text: str) -> Reading:  # noqa: PLR0911  (one return per verdict)
-    """The address, its domain in ASCII (A-labels). Codes, none of them usable: ``email_missing``,
-    ``email_placeholder`` (neant@…, aucun@…), ``email_several``, ``email_syntax``."""
-    plain = text.lstrip(_AROUND).rstrip(_AROUND + ".;,")
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """data/mailboxes.toml, in lower case. ``words``: for "none"; ``addresses``: that are nobody's; ``typos``: domain →
+    what was meant. ``own``: the file's text if it is the campaign's own, for what decides a reading."""
+
+    words: frozenset[str]
+    addresses: frozenset[str]
+    typos: Mapping[str, str]
+    own: str = field(default="", repr=False)
+
+
+def rules(folder: Path) -> Rules:
+    """The campaign's own rules, else the shipped ones. Raises SettingsError."""
+    path = resource(folder, "data", FILE)
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
+        nobody = raw["placeholders"]
+        words, addresses = ({str(each).lower() for each in nobody[name]} for name in ("words", "addresses"))
+        typos = {str(wrong).lower(): str(right).lower() for wrong, right in raw["typos"].items()}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    own = text if path.is_relative_to(folder) else ""
+    return Rules(frozenset(words), frozenset(addresses), typos, own)
+
+
+@cache
+def _shipped() -> Rules:
+    return rules(shipped("data").parent)
+
+
+def mailbox(text: str, by: Rules | None = None) -> Reading:  # noqa: PLR0911  (one return per verdict)
+    """The address, its domain in ASCII (A-labels). ``by``: None takes the shipped rules.
+
+    Codes, not usable: ``email_missing``, ``email_placeholder`` (neant@…, aucun@…), ``email_several``,
+    ``email_syntax``, ``email_typo``. A repair: ``email_trimmed`` (a name and angle brackets, ``mailto:``, dots and
+    commas around it: RFC 5322 3.4 says which part is the address)."""
+    by = by or _shipped()
+    cell = text.strip(" \u00a0\t")
+    found = _BRACKETS.fullmatch(cell.rstrip(".;, "))
+    plain = _LINK.sub("", found[1] if found else cell, count=1).lstrip(_AROUND).rstrip(_AROUND + ".;,")
     if not plain:
         return Reading("", "email_missing")
-    if plain.count("@") > 1 and re.search(r"[;,\s]", plain):
+    if plain.count("@") > 1 and _BETWEEN.search(plain):
         return Reading("", "email_several")
     local, _, domain = plain.rpartition("@")
     if (
         not is_filled(plain)
-        or (local or plain).lower() in _PLACEHOLDERS
-        or domain.split(".")[0].lower() in _PLACEHOLDERS
+        or (local or plain).lower() in by.words
+        or domain.split(".")[0].lower() in by.words
+        or plain.lower() in by.addresses
     ):
         return Reading("", "email_placeholder")
-    if (found := _PLAIN.fullmatch(plain)) and len(found[1]) <= 64 and len(found[2]) <= 253 and len(plain) <= 254:
-        return Reading(plain)
+    if domain.lower() in by.typos:
+        return Reading("", "email_typo")
+    code = "email_trimmed" if plain != cell else ""
+    if (shape := _PLAIN.fullmatch(plain)) and len(shape[1]) <= 64 and len(shape[2]) <= 253 and len(plain) <= 254:
+        return Reading(plain, code)
     try:
         valid = validate_email(
             plain,
@@ -61,7 +106,23 @@ def mailbox(text: str) -> Reading:  # noqa: PLR0911  (one return per verdict)
         return Reading("", "email_syntax")
     if "." not in valid.ascii_domain:
         return Reading("", "email_syntax")
-    return Reading(f"{valid.local_part}@{valid.ascii_domain}")
+    return Reading(f"{valid.local_part}@{valid.ascii_domain}", code)
+
+
+def suggestion(text: str, by: Rules | None = None) -> str:
+    """What was probably meant by an address that is not usable; "" when nothing comes to mind. For the eyes of the
+    operator: nothing is ever sent there.
+
+    >>> suggestion("anne@wanadoo,fr"), suggestion("anne@gmial.com"), suggestion("anne")
+    ('anne@wanadoo.fr', 'anne@gmail.com', '')
+    """
+    by = by or _shipped()
+    local, _, domain = text.strip(_AROUND + ".;,").rpartition("@")
+    meant = domain.replace(",", ".").replace("..", ".").replace(" ", "").lower()
+    meant = by.typos.get(meant, meant)
+    address = f"{local}@{meant}"
+    usable = mailbox(text, by).value == "" and meant != domain.lower() and mailbox(address, by).value == address
+    return address if usable else ""
 
 
 def providers(folder: Path) -> dict[str, str]:

@@ -8,11 +8,13 @@ insurers) is not vectorised but remembered.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from functools import lru_cache
 
 import polars as pl
 
-from notifier.intake.identifiers import DECIMAL, GAPS, NIR, ROUNDED
+from notifier.intake.dates import OLDEST_YEARS, remembered
+from notifier.intake.identifiers import DECIMAL, GAPS, NIR, NIR_FILLERS, ROUNDED
 from notifier.people.identity import normal_name, normal_number
 from notifier.vault import PACKED_BYTES, pack
 
@@ -37,7 +39,10 @@ def with_nir(frame: pl.DataFrame) -> pl.DataFrame:
     right = (97 - number.cast(pl.Int64, strict=False) % 97).cast(pl.String).str.zfill(2)
     civil = body.str.contains("^[12]")
     shaped = (
-        body.str.contains(NIR) & ((own == "") | own.str.contains("^[0-9]+$")) & (~civil | (body.str.slice(10) != "000"))
+        body.str.contains(NIR)
+        & ((own == "") | own.str.contains("^[0-9]+$"))
+        & (~civil | (body.str.slice(10) != "000"))
+        & ~body.is_in(NIR_FILLERS)
     )
     stated = pl.when(other == "").then(own).otherwise(other.str.zfill(2))
     wrong_key = ((own != "") & (stated != own)) | ((stated != "") & (stated != right).fill_null(value=True))
@@ -52,13 +57,39 @@ def with_nir(frame: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit(""))
     )  # fmt: skip
     usable = pl.col("nir_code").is_in(["", "nir_temporary", "nir_incomplete"])
+    padded = usable & (other.str.len_chars() == 1)
+    more = pl.when(pl.col("nir_code") == "").then(pl.lit("")).otherwise(pl.lit(","))
+    told = pl.when(padded).then(pl.concat_str(pl.col("nir_code"), more, pl.lit("nir_key_padded")))
     return (
         frame.with_columns(compact(pl.col("nir")).alias("_plain"), compact(pl.col("nir_key")).alias("_other"))
         .with_columns(plain.str.slice(0, 13).alias("_body"), plain.str.slice(13).alias("_own"))
         .with_columns(code.alias("nir_code"))
-        .with_columns(pl.when(usable).then(body).otherwise(pl.lit("")).alias("nir"))
+        .with_columns(
+            pl.when(usable).then(body).otherwise(pl.lit("")).alias("nir"),
+            told.otherwise(pl.col("nir_code")).alias("nir_code"),
+        )
         .drop("_plain", "_other", "_body", "_own", "nir_key")
     )
+
+
+_COMMON_DATE = "^[0-9]{2}/[0-9]{2}/[0-9]{4}$"
+
+
+def birth_dates(cells: pl.Series, today: date) -> tuple[pl.Series, pl.Series]:
+    """``birth`` and ``birth_code`` of each cell. Twin of ``dates.birth_date``: days that exist and are written
+    as nearly all are, dd/mm/yyyy, are read by column; every other form by the scalar rule."""
+    oldest = date(today.year - OLDEST_YEARS, 1, 1)
+    day = cells.str.slice(6, 4) + "-" + cells.str.slice(3, 2) + "-" + cells.str.slice(0, 2)
+    known = day.str.to_date("%Y-%m-%d", strict=False)
+    common = (cells.str.contains(_COMMON_DATE) & known.is_between(oldest, today)).fill_null(value=False)
+    values = day.set(~common, "")
+    codes = pl.Series("birth_code", [""], dtype=pl.String).new_from_index(0, len(cells))
+    others = (~common).arg_true()
+    if len(others):
+        read = [remembered(cell, today) for cell in cells.gather(others).to_list()]
+        values = values.scatter(others, pl.Series([each.value for each in read], dtype=pl.String))
+        codes = codes.scatter(others, pl.Series([each.code for each in read], dtype=pl.String))
+    return values.alias("birth"), codes.alias("birth_code")
 
 
 def normal_names(cells: pl.Series) -> pl.Series:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from notifier.campaign import Incident, Sender, Settings, categories, resource, shipped
+from notifier.campaign import Incident, Sender, categories, resource, shipped
 from notifier.errors import ExportError, SettingsError
 from notifier.intake.encodings import FORCED
 from notifier.intake.headings import normal_heading
@@ -176,20 +176,26 @@ def _check_categories(profile: Profile, path: Path, known: set[str]) -> None:
         raise SettingsError(f"{path}: exposures: a row that exposes nothing informs nobody; name the categories")
 
 
-def settings_digest(text: str, incident: str, settings: Settings) -> str:
-    """SHA-256 over what decides the reading of a file beside its bytes: the profile's text, the incident, and how
-    exports write each sender."""
-    senders = [[sender.code, *sender.names] for sender in settings.senders]
-    return hashlib.sha256(json.dumps([text, incident, senders]).encode()).hexdigest()
+def settings_digest(profile: Profile, incident: str, own_rules: str = "") -> str:
+    """SHA-256 over what decides the reading of a file beside its bytes: what the profile says, and the incident. A
+    comment in the profile decides nothing; how exports write each sender is compared on its own (Senders.reads_alike):
+    a name more must not make every file that was read without it look new. ``own_rules``: the campaign's own
+    data/mailboxes.toml."""
+    said = profile.model_dump(mode="json", exclude_defaults=True)
+    decides = [said, incident, own_rules] if own_rules else [said, incident]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 class Senders:
-    """How exports write each sender. A name that fits nobody is counted, never given to somebody (I2)."""
+    """How exports write each sender. A name that fits nobody is counted, never given to somebody (I2). ``unknown``: how
+    many rows give each such cell."""
 
     def __init__(self, senders: Iterable[Sender]) -> None:
         self._codes: dict[str, str] = {}
         self._any = ""
         self.unknown: dict[str, int] = {}
+        self._met: dict[str, str] = {}  # normal name → sender, of the names that a row gave
+        self._met_any = False
         for sender in senders:
             for name in sender.names:
                 if name == "*":
@@ -201,26 +207,64 @@ class Senders:
         self._remembered: dict[str, str] = {}
 
     def of(self, cells: Iterable[str]) -> list[str]:
-        """The sender's code for each cell; "" and counted in ``unknown`` when no sender has that name."""
+        """The sender's code for each cell; "" when no sender has that name (:meth:`miss` counts it, once the row is
+        known to be of use)."""
         known, codes = self._remembered, []
         for cell in cells:
             code = known.get(cell)
             if code is None:
-                code = self._codes.get(normal_name(cell), self._any)
-                if not code:
-                    self.unknown[cell] = self.unknown.get(cell, 0) + 1
-                elif len(known) < REMEMBERED:
+                code = self._find(normal_name(cell))
+                if code and len(known) < REMEMBERED:
                     known[cell] = code
             codes.append(code)
         return codes
 
+    def miss(self, cells: Iterable[str]) -> None:
+        """Count the names of rows that would be records, had they a sender. A row that is rejected anyway asks nobody
+        for a name."""
+        for cell in cells:
+            self.unknown[cell] = self.unknown.get(cell, 0) + 1
+
     def of_operator(self, incident: Incident) -> str:
         """Who informs the professionals of this incident's operator: the sender with its name, else the one that
         takes any. Raises SettingsError."""
-        code = self._codes.get(normal_name(incident.operator), self._any)
+        code = self._find(normal_name(incident.operator))
         if not code:
             raise SettingsError(
                 f"senders: nobody writes to the professionals of {incident.operator}: "
                 f'put "{incident.operator}" into the names of one of [[senders]]'
             )
         return code
+
+    def _find(self, name: str) -> str:
+        """Whose name it is, and take note of it; "" = nobody's."""
+        code = self._codes.get(name)
+        if code is not None:
+            self._met[name] = code
+            return code
+        self._met_any = True
+        return self._any
+
+    def knows(self, name: str) -> bool:
+        """Whether some sender has this name, or takes any."""
+        return bool(self._any) or normal_name(name) in self._codes
+
+    def met(self) -> str:
+        """What a reading made use of, as JSON for :meth:`reads_alike`: names that campaign.toml gives, never others."""
+        used: dict[str, object] = {"names": self._met}
+        if self._met_any:
+            # A name that campaign.toml gave then and no row did can change nothing; a later one may be among the rows.
+            used |= {"any": self._any, "not_met": sorted(self._codes.keys() - self._met.keys())}
+        return json.dumps(used, sort_keys=True, ensure_ascii=False)
+
+    def reads_alike(self, met: str) -> bool:
+        """Whether a file that was read with these names would have every row with the same sender today. In doubt
+        (rows whose name nobody had and a "*" took, and a new name) it says no."""
+        used = json.loads(met or "{}")
+        names: dict[str, str] = used.get("names", {})
+        if any(self._codes.get(name, self._any) != code for name, code in names.items()):
+            return False
+        if "any" not in used:
+            return True
+        new = self._codes.keys() - names.keys() - set(used["not_met"])
+        return self._any == used["any"] and all(self._codes[name] == self._any for name in new)

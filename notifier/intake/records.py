@@ -7,23 +7,25 @@ The keys are those of ``people.identity``, digested; a property test holds both 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
-from itertools import repeat
+from functools import lru_cache, partial
 from json.encoder import encode_basestring as quote
 from typing import Any
 
 import polars as pl
 
-from notifier.intake import dates, identifiers
+from notifier.intake import identifiers, mailboxes
 from notifier.intake.columns import Layout
-from notifier.intake.normal_forms import normal_names, normal_numbers, packed, with_nir
+from notifier.intake.normal_forms import birth_dates, normal_names, normal_numbers, packed, with_nir
 from notifier.intake.profiles import Profile, Senders
+from notifier.intake.rejections import examined_parts, examined_row
 from notifier.intake.rows import Rows
+from notifier.intake.traces import Traces, of_insured
+from notifier.intake.verdicts import Tally
 from notifier.model import PersonKind, Rejection
-from notifier.vault import PACKED_BYTES, Vault
+from notifier.vault import PACKED_BYTES, RANK_BYTES, Vault
 
 PERSON = "person"  # vault kind of persons.sealed
 PRINTED = ("name", "forename", "birth_name", "company", "address", "address1", "address2", "postcode", "city")
@@ -34,16 +36,15 @@ PRINTED_CHARACTERS = 250
 NUMBER = r"(?:\d[ .\-\u00a0]?){13}"
 UNPRINTABLE = "[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
-STAGED = (
-    "import_id", "line", "kind", "sender", "identity", "group_key", "forename_key", "birth_rank", "key_member",
-    "key_nir_rank", "key_nir_forename", "key_contract", "exposure_set_id", "profession", "warnings", "sealed",
-)  # fmt: skip
+KEYS = ("group_key", "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract")
+"""What only an insured person's record holds, beside its birth rank."""
 
-
-KEYS = (
-    "group_key", "forename_key", "birth_rank", "key_member", "key_nir_rank", "key_nir_forename", "key_contract",
-)  # fmt: skip
-"""What only an insured person's record holds."""
+COLUMNS: Mapping[str, type[pl.DataType]] = {
+    "line": pl.Int64, "kind": pl.String, "sender": pl.String, "identity": pl.Binary,
+    **dict.fromkeys(KEYS, pl.Binary), "birth_rank": pl.Int64, "exposures": pl.String, "profession": pl.String,
+    "warnings": pl.String, "sealed": pl.Binary,
+}  # fmt: skip
+"""The columns of a batch's records."""
 
 
 @dataclass(frozen=True)
@@ -57,34 +58,29 @@ class FileContext:
     vault: Vault
     today: date
     sender: str = ""  # of a file whose rows name none
+    traces: Traces = field(default_factory=Traces, repr=False)  # what rejected rows wait for
+    addresses: mailboxes.Rules | None = None  # of e-mail; None: the shipped ones
+    tally: Tally = field(default_factory=Tally, repr=False)  # what became of the rows that were stored so far
 
 
-Column = list[Any] | str | None
+def _none() -> pl.DataFrame:
+    return pl.DataFrame(schema=dict(COLUMNS))
 
 
 @dataclass
 class Batch:
-    """One batch, ready to be stored. ``exposures``: canonical set per record; ``columns``: what else a record holds, by
-    column of ``staged_records``: a list with one value per record, or the one value of all."""
+    """One batch, ready to be stored. ``records``: the columns COLUMNS, a row per record; ``exposures`` is its canonical
+    set, ``profession`` is "" for whoever is no professional."""
 
-    columns: Mapping[str, Column] = field(default_factory=dict)
-    exposures: list[str] = field(default_factory=list)
+    records: pl.DataFrame = field(default_factory=_none)
     contacts: list[tuple[object, ...]] = field(default_factory=list)  # without import_id, see professionals.py
     rejections: list[Rejection] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)  # a directory's: the codes of each contact
 
     @property
     def kept(self) -> int:
         """Rows that were not rejected. (A directory exposes nobody: its rows are contacts alone.)"""
-        return len(self.exposures) or len(self.contacts)
-
-    def records(self, import_id: int, sets: Mapping[str, int]) -> list[tuple[object, ...]]:
-        """Rows of ``staged_records``, in the order of STAGED. ``sets``: the id of each set of exposures."""
-        if not self.exposures:
-            return []
-        every = {**self.columns, "import_id": import_id, "exposure_set_id": [sets[each] for each in self.exposures]}
-        values = (every[name] for name in STAGED)
-        rows = zip(*(value if isinstance(value, list) else repeat(value) for value in values), strict=False)
-        return list(rows)
+        return self.records.height or len(self.contacts)
 
 
 def without_numbers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -99,47 +95,54 @@ def without_numbers(frame: pl.DataFrame) -> pl.DataFrame:
 
 def insured(rows: Rows, reading: FileContext) -> Batch:
     """The insured persons of one batch of rows."""
+    return begin_insured(rows, reading)()
+
+
+def begin_insured(rows: Rows, reading: FileContext) -> Callable[[], Batch]:
+    """The first half of :func:`insured`, which leaves the interpreter free; what it returns does the second half,
+    digests and seals. Both are called in the order of the rows."""
     frame = read_person(with_exposures(without_numbers(rows.frame), reading), reading).with_columns(
-        identity_key().alias("_identity"),
         warnings("nir_code", "birth_code", "rank_code", "name_code").alias("warnings"),
     )
-    frame = rows.noted(frame)
-    frame, rejections = reject(frame, _verdict(), reading.layout)
-    keys = key_columns(frame, reading.vault)
-    identities = known(reading.vault.digests(frame["_identity"].to_list()))
-    sealed = reading.vault.seal_many(PERSON, identities, _plain(frame))
-    columns: dict[str, Column] = {
-        "line": frame["line"].to_list(),
-        "kind": PersonKind.INSURED.value,
-        "sender": shared(frame["sender"].to_list()),
-        "identity": identities,
-        "birth_rank": frame["rank"].to_list(),
-        "profession": "",
-        "warnings": shared(frame["warnings"].to_list()),
-        "sealed": sealed,
-        **keys,
-    }
-    return Batch(columns, shared(frame["exposures"].to_list()), rejections=in_order(rows.broken, rejections))
+    frame = rows.noted(_with_identity(frame))
+    frame, rejections = reject(frame, _verdict(), rows, reading, _trace)
+    return partial(_finish_insured, frame, in_order(broken(rows, reading), rejections), reading)
 
 
-def shared(values: list[str]) -> list[str]:
-    """The same values, equal ones as one object: what repeats goes to another process once."""
-    one: dict[str, str] = {}
-    return [one.setdefault(value, value) for value in values]
+def _finish_insured(frame: pl.DataFrame, rejections: list[Rejection], reading: FileContext) -> Batch:
+    reading.senders.miss(frame.filter(pl.col("sender") == "")["insurer"])
+    identities = reading.vault.digests(_bytes(frame["_identity"]))
+    identity = pl.Series("identity", identities, dtype=pl.Binary)
+    sealed = reading.vault.seal_many(PERSON, known(identities), _bytes(_plain(frame)))
+    records = frame.select(
+        "line", "sender", "exposures", "warnings", pl.col("rank").alias("birth_rank"), identity,
+        kind=pl.lit(PersonKind.INSURED.value), profession=pl.lit(""), sealed=pl.Series(sealed, dtype=pl.Binary),
+        **key_columns(frame, reading.vault, identity),
+    )  # fmt: skip
+    reading.traces.open(rejections)
+    reading.traces.answer(frame, known(identities), reading.vault)
+    return Batch(records, rejections=rejections)
+
+
+def _bytes(column: pl.Series) -> list[bytes]:
+    """A column of text as UTF-8, one object per row."""
+    return column.cast(pl.Binary).to_list()
 
 
 def read_person(frame: pl.DataFrame, reading: FileContext) -> pl.DataFrame:
     """Adds what an insured export and a directory both say of a person: ``sender, nir, nir_code, birth, birth_code,
     rank, rank_code, name_n, forename_n, contract_n, member_n, name_code``."""
-    births = [dates.remembered(cell, reading.today) for cell in frame["birth_date"].to_list()]
-    ranks = [_rank(cell) for cell in frame["birth_rank"].to_list()]
+    rank_cells, insurers = frame["birth_rank"].unique(), frame["insurer"].unique()
+    births = birth_dates(frame["birth_date"], reading.today)
+    ranks = [_rank(cell) for cell in rank_cells.to_list()]
     names, forenames = normal_names(frame["name"]), normal_names(frame["forename"])
     frame = frame.with_columns(
-        pl.Series("sender", reading.senders.of(frame["insurer"].to_list()), dtype=pl.String),
-        pl.Series("birth", [birth.value for birth in births], dtype=pl.String),
-        pl.Series("birth_code", [birth.code for birth in births], dtype=pl.String),
-        pl.Series("rank", [int(rank.value) if rank.value else None for rank in ranks], dtype=pl.Int64),
-        pl.Series("rank_code", [rank.code for rank in ranks], dtype=pl.String),
+        each("insurer", insurers, pl.Series(reading.senders.of(insurers.to_list()), dtype=pl.String)).alias("sender"),
+        *births,
+        each(
+            "birth_rank", rank_cells, pl.Series([int(rank.value or 0) or None for rank in ranks], dtype=pl.Int64)
+        ).alias("rank"),
+        each("birth_rank", rank_cells, pl.Series([rank.code for rank in ranks], dtype=pl.String)).alias("rank_code"),
         names.alias("name_n"),
         forenames.alias("forename_n"),
         normal_numbers(frame["contract"]).alias("contract_n"),
@@ -154,6 +157,11 @@ def read_person(frame: pl.DataFrame, reading: FileContext) -> pl.DataFrame:
     return with_nir(frame).with_columns(name_code=missing)
 
 
+def each(column: str, cells: pl.Series, values: pl.Series) -> pl.Expr:
+    """The value of each cell of ``column``, whose different ``cells`` were read once per batch."""
+    return pl.col(column).replace_strict(cells, values, return_dtype=values.dtype)
+
+
 _rank = lru_cache(maxsize=1 << 10)(identifiers.birth_rank)
 
 
@@ -162,14 +170,18 @@ def has(*columns: str) -> pl.Expr:
     return pl.all_horizontal(pl.col(column) != "" for column in columns)
 
 
-def identity_key() -> pl.Expr:
-    """``people.identity.insured_identity``, packed; null where none remains."""
+def identity_key(*, rare: bool = True) -> pl.Expr:
+    """``people.identity.insured_identity``, packed; null where none remains. ``rare``: false only for rows that all
+    have NIR, birth date and forename: the other forms of an identity are not made then."""
     sender, nir, birth, forename, name = (pl.col(c) for c in ("sender", "nir", "birth", "forename_n", "name_n"))
+    whole = packed("insured", sender, nir, birth, forename)
+    if not rare:
+        return whole
     rank = pl.col("rank").cast(pl.String).fill_null("")
     contract, member = pl.lit("C") + pl.col("contract_n"), pl.lit("M") + pl.col("member_n")
     number = pl.when(has("contract_n")).then(contract).otherwise(member)
     return (
-        pl.when(has("nir", "birth", "forename_n")).then(packed("insured", sender, nir, birth, forename))
+        pl.when(has("nir", "birth", "forename_n")).then(whole)
         .when(has("nir", "birth")).then(packed("insured-nameless", sender, nir, birth, rank))
         .when((has("contract_n") | has("member_n")) & has("birth", "forename_n", "name_n"))
         .then(packed("insured-number", sender, number, birth, forename, name))
@@ -177,32 +189,57 @@ def identity_key() -> pl.Expr:
     )  # fmt: skip
 
 
-def key_columns(frame: pl.DataFrame, vault: Vault) -> dict[str, list[bytes | None]]:
-    """Digests of ``people.identity.group_key``, ``forename_key`` and ``rungs``, by column of the tables."""
+def _with_identity(frame: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``_identity``, in its rare forms only to the rows that have them."""
+    whole = frame.select(has("nir", "birth", "forename_n").alias("_")).to_series()
+    frame = frame.with_columns(pl.when(whole).then(identity_key(rare=False)).alias("_identity"))
+    if whole.all():
+        return frame
+    rest = frame.filter(~whole).select(identity_key().alias("_")).to_series()
+    return frame.with_columns(frame["_identity"].scatter((~whole).arg_true(), rest))
+
+
+def key_columns(frame: pl.DataFrame, vault: Vault, identity: pl.Series | None = None) -> dict[str, pl.Series]:
+    """Digests of ``people.identity.group_key``, ``forename_key`` and ``rungs``, by column of the tables. ``identity``:
+    the digests of :func:`identity_key`, if they are there already: whoever has a NIR and a forename has them in
+    common with the rung of both."""
     sender, nir, birth, forename, name = (pl.col(c) for c in ("sender", "nir", "birth", "forename_n", "name_n"))
-    rank = pl.col("rank").cast(pl.String)
+    whole = has("birth", "nir", "forename_n")
     keys = frame.select(
-        group_key=pl.when(has("nir", "birth")).then(packed("group", sender, nir, birth)),
-        forename_key=pl.when(has("forename_n")).then(packed("forename", sender, forename)),
-        key_member=pl.when(has("birth", "member_n", "forename_n")).then(
-            packed("rung-member", sender, pl.col("member_n"), birth, forename)
-        ),
-        key_nir_rank=pl.when(has("birth", "nir") & pl.col("rank").is_not_null()).then(
-            packed("rung-nir-rank", sender, nir, birth, rank.fill_null(""))
-        ),
-        key_nir_forename=pl.when(has("birth", "nir", "forename_n")).then(
-            packed("rung-nir-forename", sender, nir, birth, forename)
-        ),
-        key_contract=pl.when(has("birth", "contract_n", "name_n")).then(
-            packed("rung-contract", sender, pl.col("contract_n"), birth, name)
-        ),
+        whole=whole,
+        group=pl.when(has("nir", "birth")).then(packed("group", sender, nir, birth)).cast(pl.Binary),
+        forename=pl.when(has("forename_n")).then(packed("forename", sender, forename)).cast(pl.Binary),
+        member=pl.when(has("birth", "member_n", "forename_n"))
+        .then(packed("rung-member", sender, pl.col("member_n"), birth, forename))
+        .cast(pl.Binary),
+        contract=pl.when(has("birth", "contract_n", "name_n"))
+        .then(packed("rung-contract", sender, pl.col("contract_n"), birth, name))
+        .cast(pl.Binary),
     )
-    digests = {column: vault.digests(keys[column].to_list()) for column in keys.columns if column != "forename_key"}
+    if identity is None:
+        insured = pl.when(whole).then(packed("insured", sender, nir, birth, forename)).cast(pl.Binary)
+        both = vault.digests(frame.select(insured).to_series().to_list())
+    else:
+        # A column as long as its frame: what does not hold is null.
+        both = keys.select(pl.when("whole").then(identity)).to_series().to_list()
+    groups = vault.digests(keys["group"].to_list())
+    rank_byte = RANK_BYTES
+    ranked = [
+        None if group is None or rank is None else group + rank_byte[rank]
+        for group, rank in zip(groups, frame["rank"].to_list(), strict=True)
+    ]
     # A country has few forenames: each is digested once per batch.
-    forenames = keys["forename_key"].to_list()
-    different = list(set(forenames))
-    by_forename = dict(zip(different, vault.digests(different), strict=True))
-    return {**digests, "forename_key": [by_forename[forename] for forename in forenames]}
+    forenames = keys["forename"].unique()
+    by_forename = pl.Series(vault.digests(forenames.to_list()), dtype=pl.Binary)
+    forename_keys = keys["forename"].replace_strict(forenames, by_forename, return_dtype=pl.Binary)
+    return {
+        "group_key": pl.Series(groups, dtype=pl.Binary),
+        "forename_key": forename_keys,
+        "key_member": pl.Series(vault.digests(keys["member"].to_list()), dtype=pl.Binary),
+        "key_nir_rank": pl.Series(ranked, dtype=pl.Binary),
+        "key_nir_forename": pl.Series(both, dtype=pl.Binary),
+        "key_contract": pl.Series(vault.digests(keys["contract"].to_list()), dtype=pl.Binary),
+    }
 
 
 def known(digests: Iterable[bytes | None]) -> list[bytes]:
@@ -210,21 +247,27 @@ def known(digests: Iterable[bytes | None]) -> list[bytes]:
     return [digest for digest in digests if digest is not None]
 
 
-def _plain(frame: pl.DataFrame) -> list[bytes]:
+_ESCAPED = '["\\\\\\x00-\\x1f]'  # what JSON does not take as it is (RFC 8259, section 7)
+
+
+def _plain(frame: pl.DataFrame) -> pl.Series:
     """``model.Contact.fields()`` of each row as JSON: what ``Vault.seal`` would write."""
-    plain = []
-    for name, forename, birth in zip(
-        *(frame[column].to_list() for column in ("name", "forename", "birth")), strict=True
-    ):
-        fields = []
-        if name:
-            fields.append(f'"name":{quote(name)}')
-        if forename:
-            fields.append(f'"forename":{quote(forename)}')
-        if birth:
-            fields.append(f'"birth_date":"{birth}"')
-        plain.append(f"{{{','.join(fields)}}}".encode())
-    return plain
+    texts = frame.select("name", "forename")
+    if texts.select(pl.any_horizontal(pl.all().str.contains(_ESCAPED).any())).item():
+        texts = texts.with_columns(
+            pl.Series(column.name, [quote(cell)[1:-1] for cell in column.to_list()], dtype=pl.String)
+            for column in texts
+        )
+    fields = pl.concat_str(
+        [
+            pl.when(pl.col(column) != "").then(pl.lit(f'"{column}":"') + pl.col(column) + pl.lit('"'))
+            for column in ("name", "forename")
+        ]
+        + [pl.when(frame["birth"] != "").then(pl.lit('"birth_date":"') + frame["birth"] + pl.lit('"'))],
+        separator=",",
+        ignore_nulls=True,
+    )
+    return texts.select(pl.lit("{") + fields + pl.lit("}")).to_series()
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------
@@ -244,7 +287,7 @@ def _verdict() -> list[tuple[pl.Expr, str, str]]:
     none = pl.col("_identity").is_null()
     unborn = [
         (none & (pl.col("birth_code") == code), "birth_date", code)
-        for code in ("birth_missing", "birth_unreadable", "birth_implausible")
+        for code in ("birth_missing", "birth_unreadable", "birth_implausible", "birth_century")
     ]
     unnumbered = none & ~(has("contract_n") | has("member_n"))
     nirless = [
@@ -257,20 +300,48 @@ def _verdict() -> list[tuple[pl.Expr, str, str]]:
 
 
 _ROLE_OF_KEY = {"name_n": "name", "forename_n": "forename", "contract_n": "contract", "member_n": "member_number"}
+_KEY_OF_ROLE = {role: key for key, role in _ROLE_OF_KEY.items()} | {"birth_date": "birth"}
+
+Row = Mapping[str, Any]
 
 
 def reject(
-    frame: pl.DataFrame, faults: Sequence[tuple[pl.Expr, str, str]], layout: Layout
+    frame: pl.DataFrame,
+    faults: Sequence[tuple[pl.Expr, str, str]],
+    rows: Rows,
+    reading: FileContext,
+    trace: Callable[[Row, Row, str, Vault], bytes | None] | None = None,
 ) -> tuple[pl.DataFrame, list[Rejection]]:
-    """The rows without fault, and the rejections of the others: the first fault counts."""
+    """The rows without fault, and the rejections of the others: the first fault counts. ``trace``: what is left of a
+    row, from its columns, its cells as they were read, and the column or role at fault."""
     verdict = pl.coalesce([pl.when(condition).then(pl.lit(index)) for index, (condition, _, _) in enumerate(faults)])
     frame = frame.with_columns(_fault=verdict)
-    bad = frame.filter(pl.col("_fault").is_not_null()).select("line", "_fault")
+    bad = frame.filter(pl.col("_fault").is_not_null())
+    if bad.is_empty():
+        return frame, []
+    layout, vault = reading.layout, reading.vault
+    read = rows.frame.filter(pl.col("line").is_in(bad["line"].implode()))
+    cells = {row["line"]: row for row in read.iter_rows(named=True)}
     rejections = []
-    for line, fault in bad.iter_rows():
-        _, role, code = faults[fault]
-        rejections.append(Rejection(line, layout.heading(_ROLE_OF_KEY.get(role, role)), code))
-    return (frame.filter(pl.col("_fault").is_null()) if rejections else frame), rejections
+    for row in bad.iter_rows(named=True):
+        _, role, code = faults[row["_fault"]]
+        line = row["line"]
+        rejection = Rejection(line, layout.heading(_ROLE_OF_KEY.get(role, role)), code)
+        rejection = examined_row(rejection, cells[line], layout, vault)
+        if trace and rejection.state == "open":
+            rejection = replace(rejection, trace=trace(row, cells[line], role, vault))
+        rejections.append(rejection)
+    return frame.filter(pl.col("_fault").is_null()), rejections
+
+
+def broken(rows: Rows, reading: FileContext) -> list[Rejection]:
+    """The rejections of what could not be divided into columns."""
+    return examined_parts(rows.broken, rows.parts, reading.layout, reading.vault)
+
+
+def _trace(row: Row, cells: Row, fault: str, vault: Vault) -> bytes | None:
+    body = identifiers.compact(cells["nir"])[:13] if row["nir_code"] == "nir_key" else ""
+    return of_insured(row, body, _KEY_OF_ROLE.get(fault, fault), vault)
 
 
 def warnings(*columns: str) -> pl.Expr:

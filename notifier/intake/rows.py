@@ -11,9 +11,13 @@ itself, so that nobody is lost in one long cell), in the order of the file.
 
 from __future__ import annotations
 
+import atexit
 import codecs
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 from typing import BinaryIO
 
 import polars as pl
@@ -28,6 +32,7 @@ from notifier.intake.normal_forms import EDGES
 from notifier.intake.profiles import Profile
 from notifier.model import Rejection
 
+LEAVING_SECONDS = 0.3
 BLOCK_BYTES = 2 << 20  # of text: about 20,000 rows, one transaction; a longer record is refused
 _BREAK = r"\r\n|\r|\n"
 
@@ -36,11 +41,12 @@ _BREAK = r"\r\n|\r|\n"
 class Rows:
     """``frame``: columns ``line`` and the profile's roles, all strings without edge spaces, "" for empty.
     ``broken``: what could not be divided into columns. ``warned``: codes of what was found in the cells of a row, by
-    line (see cells.py)."""
+    line (see cells.py). ``parts``: what stands between the separators of the broken, by line."""
 
     frame: pl.DataFrame
     broken: list[Rejection]
     warned: dict[int, str] = field(default_factory=dict)
+    parts: dict[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def noted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """``frame``, made of these rows, with their codes added to the column ``warnings``."""
@@ -56,10 +62,18 @@ def read(file: BinaryIO, name: str, survey: Survey, profile: Profile) -> tuple[L
     content = archives.opened(file, name, survey.wrapping)
     if survey.form is Form.XLSX:
         workbook = archives.held(content, name) if survey.wrapping.kind else content
-        layout, frames = sheets.open_sheet(workbook, name, profile)
-        return layout, (_tidy(frame, [], profile, layout) for frame in frames)
+        layout, parts = sheets.open_sheet(workbook, name, profile)
+        return layout, (_tidy(part.frame, [], profile, layout, noted=part.noted) for part in parts)
     layout = find_in_text(survey.head, profile, name)
     return layout, _read_csv(content, name, survey, profile, layout)
+
+
+def recorded(survey: Survey, layout: Layout) -> str:
+    """How the file was read, for the record: the encoding and its reason; of a workbook, which sheet, and what was
+    hidden or counted otherwise."""
+    if not layout.notes:
+        return survey.recorded
+    return f"({'; '.join(filter(None, (layout.notes, survey.recorded[1:-1])))})"
 
 
 # -- CSV -----------------------------------------------------------------------------------------------------------
@@ -71,6 +85,7 @@ def _read_csv(content: BinaryIO, name: str, survey: Survey, profile: Profile, la
     if survey.content_bytes == survey.bom + len(head):
         return
     content.read(survey.bom + len(head))  # what unpacks as it is read cannot be sought in
+    whole = False
     try:
         reader = pacsv.open_csv(
             pa.PythonFile(content, mode="r"),
@@ -95,7 +110,8 @@ def _read_csv(content: BinaryIO, name: str, survey: Survey, profile: Profile, la
             cells = pl.from_arrow(batch)
             assert isinstance(cells, pl.DataFrame)
             frame, broken = lines.number(cells, quotes=survey.quotes)
-            yield _tidy(frame, broken, profile, layout)
+            yield _tidy(frame, broken, profile, layout, lines.parts())
+        whole = True
     except pa.ArrowInvalid as error:
         # The engine's text quotes the row: it stays inside.
         if "Empty CSV" not in str(error):
@@ -105,7 +121,18 @@ def _read_csv(content: BinaryIO, name: str, survey: Survey, profile: Profile, la
             ) from None
     except (UnicodeDecodeError, pa.ArrowException):
         raise ExportError(f"{name}: after line {lines.last} the file cannot be read as {survey.encoding}") from None
-    yield Rows(pl.DataFrame(schema=_schema(profile)), lines.rest())
+    finally:
+        if not whole:
+            _give_time_to_leave()
+    yield Rows(pl.DataFrame(schema=_schema(profile)), lines.rest(), parts=lines.parts())
+
+
+@cache
+def _give_time_to_leave() -> None:
+    """The engine reads ahead in a thread of its own. When a reading is broken off, that thread may still be inside a
+    read of ours; a process that ends just then is aborted, with another exit code than its own. So it ends a moment
+    later: a block is read and decoded in a few hundredths of a second."""
+    atexit.register(time.sleep, LEAVING_SECONDS)
 
 
 def _arrow_name(encoding: str) -> str:
@@ -119,6 +146,7 @@ class _Lines:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._broken: dict[int, str] = {}  # ordinal → text
+        self._parts: dict[int, tuple[str, ...]] = {}  # line → text, divided
         self._given = 0
         self._extra = layout.lines  # what is added to an ordinal: the head, and line breaks inside records
 
@@ -126,6 +154,11 @@ class _Lines:
     def last(self) -> int:
         """A line that was reached."""
         return self._given + self._extra
+
+    def parts(self) -> dict[int, tuple[str, ...]]:
+        """Those of the rejections that were given since the last call."""
+        given, self._parts = self._parts, {}
+        return given
 
     def take_broken(self, row: pacsv.InvalidRow) -> str:
         self._broken[row.number] = row.text
@@ -168,7 +201,7 @@ class _Lines:
             line = self._given + self._extra
             found = self._each_line(text, line, "quote_open" if '"' in text else "columns")
             breaks = len(_split(text.rstrip("\r\n"))) - 1
-            rejections += found if breaks else [Rejection(line, "", "columns")] if text.strip() else []
+            rejections += found if breaks else [self._rejected(text, line, "columns")] if text.strip() else []
             self._extra += breaks
 
     def _breaks(self, cells: pl.DataFrame) -> list[int]:
@@ -182,7 +215,13 @@ class _Lines:
         return any(cell.count(self._layout.separator) >= least and ("\n" in cell or "\r" in cell) for cell in row)
 
     def _each_line(self, text: str, line: int, code: str) -> list[Rejection]:
-        return [Rejection(line + index, "", code) for index, part in enumerate(_split(text)) if part.strip(EDGES)]
+        return [
+            self._rejected(part, line + index, code) for index, part in enumerate(_split(text)) if part.strip(EDGES)
+        ]
+
+    def _rejected(self, text: str, line: int, code: str) -> Rejection:
+        self._parts[line] = tuple(text.rstrip("\r\n").split(self._layout.separator))
+        return Rejection(line, "", code)
 
 
 def _split(text: str) -> list[str]:
@@ -196,7 +235,14 @@ def _schema(profile: Profile) -> dict[str, pl.DataType]:
     return {"line": pl.Int64(), **{role: pl.String() for role in sorted(profile.roles)}}
 
 
-def _tidy(frame: pl.DataFrame, broken: list[Rejection], profile: Profile, layout: Layout) -> Rows:
+def _tidy(
+    frame: pl.DataFrame,
+    broken: list[Rejection],
+    profile: Profile,
+    layout: Layout,
+    parts: dict[int, tuple[str, ...]] | None = None,
+    noted: Mapping[int, str] = MappingProxyType({}),
+) -> Rows:
     """Empty rows go, cells under no heading reject their row, roles without a column read as empty."""
     every = pl.all().exclude("line")
     frame, warned = cells.mended(frame)
@@ -204,10 +250,15 @@ def _tidy(frame: pl.DataFrame, broken: list[Rejection], profile: Profile, layout
     there = pl.any_horizontal(every != "")
     # A row whose only cell was a number without its digits is a row all the same.
     frame = frame.filter(there | pl.col("line").is_in(list(warned)) if warned else there)
+    for line, codes in noted.items():
+        warned[line] = ",".join(filter(None, (codes, warned.get(line, ""))))
     unnamed = [column for column in frame.columns if column.startswith(UNNAMED)]
     if unnamed:
         beyond = pl.any_horizontal(pl.col(column) != "" for column in unnamed)
-        broken = broken + [Rejection(line, "", "columns") for line in frame.filter(beyond)["line"]]
+        wide = frame.filter(beyond)
+        broken = broken + [Rejection(line, "", "columns") for line in wide["line"]]
+        parts = (parts or {}) | dict(zip(wide["line"].to_list(), wide.select(every).iter_rows(), strict=True))
         frame = frame.filter(~beyond)
     absent = profile.roles - set(layout.roles)
-    return Rows(frame.with_columns(pl.lit("").alias(role) for role in absent).select(*_schema(profile)), broken, warned)
+    frame = frame.with_columns(pl.lit("").alias(role) for role in absent).select(*_schema(profile))
+    return Rows(frame, broken, warned, parts or {})

@@ -11,35 +11,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from notifier.campaign import Settings
-from notifier.errors import CampaignBusy, ExportError, SettingsError, StorageError
-from notifier.intake import files, profiles, rows
-from notifier.intake.professionals import CONTACTS
-from notifier.intake.records import STAGED, Batch, FileContext
-from notifier.intake.rejections import RejectionsFile, is_published, publish
-from notifier.model import Entry, PersonKind, to_ms
+from notifier.errors import CampaignBusy, ExportError, OperatorError, SettingsError, StorageError
+from notifier.intake import files, holds, mailboxes, profiles, rows, space
+from notifier.intake.archives import Wrapping
+from notifier.intake.custody import NOTHING_SAID, Custody
+from notifier.intake.holds import HeldFile
+from notifier.intake.records import FileContext
+from notifier.intake.rejections import RejectionsFile, discard, is_published, publish
+from notifier.intake.storing import UNKNOWN_SENDERS, Make, store
+from notifier.intake.traces import Traces
+from notifier.intake.verdicts import SHARED, Tally, Verdicts
+from notifier.model import Entry, PersonKind, from_ms, to_ms
+from notifier.storage import holds as held_rows
 from notifier.storage import imports, journal
+from notifier.storage import rejections as rejected_rows
 from notifier.storage.database import Connection, Database
+from notifier.storage.imports import CompleteImport, PastImport
 from notifier.vault import Vault, redact
 
 LOCK = ".intake.lock"
-UNKNOWN_SENDERS = 1000  # names; a file with more has the wrong column, and need not be read to its end
 UNKNOWN_SHOWN = 10
-
-Make = Callable[[rows.Rows, FileContext], Batch]
 
 
 @dataclass(frozen=True, slots=True)
 class StagedImport:
     """A file whose rows are stored and do not count yet: `complete` makes them count. ``rows`` = ``records`` +
-    ``rejections``. ``encoding``: "" for XLSX. ``as_of``: ISO date of a directory, or ""."""
+    ``rejections``. ``encoding``: "" for XLSX. ``as_of``: ISO date of a directory, or "". ``accepted``: somebody let its
+    share of rejections pass. ``replaces``: earlier readings of the same bytes, to be withdrawn before `complete`."""
 
     import_id: int
     kind: str
@@ -52,11 +57,23 @@ class StagedImport:
     rows: int
     records: int
     rejections: int
+    custody: Custody = NOTHING_SAID
+    accepted: bool = False
+    replaces: tuple[PastImport, ...] = ()
+    answers: tuple[tuple[bytes, int], ...] = field(default=(), repr=False)  # see traces.py
+    verdicts: Verdicts = Verdicts()  # noqa: RUF009  (frozen)
+    recorded: str = ""  # how it was read: encoding and reason, sheet, what was hidden
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the file has but one table; a workbook may be read once for each of its sheets."""
+        return bool(self.encoding)
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyImported:
-    """The same bytes under the same profile, incident and senders were complete before: nothing was changed."""
+    """The same bytes were read alike before (profile, incident, senders) and are complete: nothing was changed.
+    ``other_day``: the day that a directory describes, when another one was asked for now ("" = none was said)."""
 
     import_id: int
     sha256: str
@@ -65,6 +82,8 @@ class AlreadyImported:
     rejections: int
     persons_new: int
     persons_known: int
+    verdicts: Verdicts = Verdicts()  # noqa: RUF009  (frozen)
+    other_day: str | None = None
 
 
 @contextlib.contextmanager
@@ -92,48 +111,79 @@ async def stage(
     as_of: date | None,
     now: datetime,
     make: Callable[[profiles.Profile], Make],
-) -> StagedImport | AlreadyImported:
-    """Read ``path`` and store its rows. ``make`` gives the function that turns a batch of this profile's rows into
-    what is stored. The caller holds :func:`alone` until the import is complete. Raises ExportError, SettingsError;
-    nothing of the file is left then."""
-    profile, text = profiles.load(folder, profile_name, kind)
+    custody: Custody = NOTHING_SAID,
+    accepted_by: str = "",
+    free: space.FreeBytes = space.free_bytes,
+    wrapping: Wrapping | None = None,
+) -> StagedImport | AlreadyImported | HeldFile:
+    """Read ``path`` (``wrapping``: one file of the archive that it is, see `members`) and store its rows. ``make``
+    gives the function that turns a batch of this profile's rows into what is stored; ``accepted_by``: who lets any
+    share of rejections pass. The caller holds :func:`alone` until the import is complete. Raises ExportError,
+    SettingsError, OperatorError; nothing of the file is left then."""
+    profile, _ = profiles.load(folder, profile_name, kind)
     code = incident_of(profile, settings, incident)
     senders = profiles.Senders(settings.senders)
     with files.open_file(path) as file:
-        before = files.state_of(file)
-        survey = await asyncio.to_thread(files.survey, file, path.name, profile.encoding)
-        decides = profiles.settings_digest(text, code, settings)
-        already = await _clear_the_way(database, folder, kind, profile_name, survey.sha256, decides)
-        if already:
-            return already
-        layout, batches = await asyncio.to_thread(rows.read, file, path.name, survey, profile)
+        before, called = files.state_of(file), wrapping.called(path.name) if wrapping else path.name
+        survey = await asyncio.to_thread(files.survey, file, called, profile.encoding, wrapping)
+        if custody == NOTHING_SAID:
+            custody = await holds.said_before(database, kind, survey.sha256)
+        custody.check_sha256(called, survey.received_sha256, survey.sha256)
+        addresses = mailboxes.rules(folder)
+        decides = profiles.settings_digest(profile, code, addresses.own)
+        day = as_of.isoformat() if as_of else ""
+        earlier = await _clear_the_way(database, kind, survey.sha256)
+        for each in earlier:
+            if each.settings_digest == decides and senders.reads_alike(each.senders):
+                custody.check_rows(called, each.rows)
+                return await _already(database, folder, each, day)
+        replaces = await _replaceable(database, called, survey, profile_name, earlier)
+        space.check(survey, database.path.parent, free)
+        if custody.expected_rows is not None:
+            custody.check_rows(called, await asyncio.to_thread(_count, file, called, survey, profile))
+        layout, batches = await asyncio.to_thread(rows.read, file, called, survey, profile)
         sender = ""
         if profile.person is PersonKind.PROFESSIONAL and "insurer" not in layout.roles:
             sender = senders.of_operator(settings.incident(code))
-        reading = FileContext(profile, layout, code, senders, vault, now.date(), sender)
-        day = as_of.isoformat() if as_of else ""
-        # A name in another encoding than the machine's holds bytes that no database takes.
-        name = path.name.encode("utf-8", "backslashreplace").decode()
-        row = imports.ImportRow(
-            kind, survey.sha256, profile_name, decides, code, name, survey.size_bytes, survey.recorded, day
+        traces = await _open_traces(database, code, survey.sha256)
+        reading = FileContext(
+            profile, layout, code, senders, vault, now.date(), sender, traces, addresses, Tally(layout.lines)
         )
+        row = imports.ImportRow(
+            kind, survey.sha256, profile_name, decides, code, _storable(path.name), survey.size_bytes,
+            rows.recorded(survey, layout), day, _storable(str(path.absolute())), custody.received_at,
+            custody.received_from, custody.expected_rows, bool(custody.expected_sha256), to_ms(now),
+        )  # fmt: skip
         async with database.write() as connection:
             import_id = await imports.begin(connection, row)
         try:
             with RejectionsFile(folder, survey.sha256) as rejected:
-                records, rejections = await _store(database, import_id, batches, make(profile), reading, rejected)
-                _must_be_whole(path.name, file, before, senders, records + rejections)
+                records, rejections = await store(database, import_id, batches, make(profile), reading, rejected)
+                _must_be_whole(called, file, before, senders, records + rejections)
+            limit = settings.intake.rejections_limit
+            reason = holds.reason_to_hold(senders.unknown, records + rejections, rejections, limit)
+            if reason == holds.SENDERS or (reason and not accepted_by):
+                return await _hold(
+                    database, vault, folder, row, reason, records, rejections, senders.unknown,
+                    is_text=bool(survey.encoding), now=now,
+                )  # fmt: skip
             async with database.write() as connection:
                 await imports.set_read(
-                    connection, import_id, rows=records + rejections, records=records, rejections=rejections
-                )
+                    connection, import_id, rows=records + rejections, records=records, rejections=rejections,
+                    senders=senders.met(), accepted_by=accepted_by if reason else "",
+                )  # fmt: skip
+                shared = await imports.shared_mailboxes(connection, import_id, SHARED) if kind == "directory" else 0
+                verdicts = reading.tally.verdicts({"shared_mailbox": shared} if shared else {})
+                await imports.set_verdicts(connection, import_id, verdicts.canonical())
         except Exception:
             async with database.write() as connection:
                 await imports.wipe_staging(connection)
+            database.discard_staging()
             raise
     return StagedImport(
         import_id, kind, profile_name, code, day, survey.sha256, survey.size_bytes, survey.encoding,
-        records + rejections, records, rejections,
+        records + rejections, records, rejections, custody, bool(reason), replaces, tuple(traces.answers()),
+        verdicts, row.encoding,
     )  # fmt: skip
 
 
@@ -148,78 +198,102 @@ def incident_of(profile: profiles.Profile, settings: Settings, asked: str | None
     return settings.incident(code).code
 
 
-async def _clear_the_way(
-    database: Database, folder: Path, kind: str, profile: str, sha256: str, decides: str
-) -> AlreadyImported | None:
-    """Wipe what a crash left; tell whether the file is complete already, and mend its list of rejections if the crash
-    came between the commit and that list."""
+async def _clear_the_way(database: Database, kind: str, sha256: str) -> list[CompleteImport]:
+    """Wipe what a crash left; which readings of these bytes are complete."""
     async with database.write() as connection:
         await imports.wipe_staging(connection)
-        found = await imports.find_complete(
-            connection, kind=kind, sha256=sha256, profile=profile, settings_digest=decides
-        )
-    if found is None:
-        return None
-    if found.rejections and not is_published(folder, sha256):
-        with RejectionsFile(folder, sha256) as written:
+        return await imports.find_complete(connection, kind=kind, sha256=sha256)
+
+
+async def _open_traces(database: Database, incident: str, sha256: str) -> Traces:
+    """What rejected rows of earlier files of the same incident wait for."""
+    if not incident:
+        return Traces()
+    async with database.read() as connection:
+        return Traces(await rejected_rows.open_traces(connection, incident, sha256))
+
+
+async def _already(database: Database, folder: Path, found: CompleteImport, day: str) -> AlreadyImported:
+    """Nothing is to be done, but for the list of rejections if a crash came between the commit and that list."""
+    async with database.read() as connection:
+        verdicts = Verdicts.of(await imports.verdicts_of(connection, found.import_id))
+    if found.rejections and not is_published(folder, found.sha256):
+        with RejectionsFile(folder, found.sha256) as written:
             async with database.read() as connection:
-                async for rejection in imports.rejections_of(connection, found.import_id):
+                async for rejection in rejected_rows.of_import(connection, found.import_id):
                     written.add([rejection])
-        publish(folder, sha256)
+        publish(folder, found.sha256)
     return AlreadyImported(
-        found.import_id, sha256, found.rows, found.records, found.rejections, found.persons_new, found.persons_known
-    )
+        found.import_id, found.sha256, found.rows, found.records, found.rejections, found.persons_new,
+        found.persons_known, verdicts, found.as_of if day not in ("", found.as_of) else None,
+    )  # fmt: skip
 
 
-async def _store(
+async def _replaceable(
+    database: Database, name: str, survey: files.Survey, profile: str, earlier: list[CompleteImport]
+) -> tuple[PastImport, ...]:
+    """The earlier readings whose place a new one takes, so that no row counts twice: of a text, which has one table,
+    all; of a workbook those under the same profile, because another one may have read another sheet. Raises
+    OperatorError, before a long reading, when one of them informs somebody (`people.departures` decides in the end)."""
+    old = [each for each in earlier if survey.encoding or each.profile == profile]
+    async with database.read() as connection:
+        for each in old:
+            if await imports.informs_somebody(connection, each.import_id):
+                when = f" on {from_ms(each.completed_ms):%Y-%m-%d}" if each.completed_ms else ""
+                raise OperatorError(
+                    f"{name} was taken in{when} with the profile {each.profile}, read otherwise than now (another "
+                    "profile, incident or sender's name), and persons in it are approved: they are not pulled "
+                    "away, and nothing was changed. Set the profile or the name back; what is to be told beside that, "
+                    "take in as a file of its own with these rows, and `notifier plan` says whom a supplement is due"
+                )
+    return tuple(PastImport(each.import_id, each.kind, "complete", each.sha256, each.profile) for each in old)
+
+
+def _count(file: BinaryIO, name: str, survey: files.Survey, profile: profiles.Profile) -> int:
+    """How many rows the file has, by a reading of its own."""
+    _, batches = rows.read(file, name, survey, profile)
+    return sum(batch.frame.height + len(batch.broken) for batch in batches)
+
+
+def _storable(name: str) -> str:
+    """A name in another encoding than the machine's holds bytes that no database takes: these as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+async def _hold(
     database: Database,
-    import_id: int,
-    batches: Iterator[rows.Rows],
-    make: Make,
-    reading: FileContext,
-    rejected: RejectionsFile,
-) -> tuple[int, int]:
-    """Records and rejections stored. From the first unknown sender on, rows are only counted: the file will not do."""
-    records = rejections = 0
-    sets: dict[str, int] = {}
-    made = (make(batch, reading) for batch in batches)
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, thread_name_prefix="intake") as thread:
-        following = loop.run_in_executor(thread, next, made, None)
-        try:
-            while (batch := await following) is not None:
-                following = loop.run_in_executor(thread, next, made, None)
-                records += batch.kept
-                rejections += len(batch.rejections)
-                if not reading.senders.unknown:
-                    await _write(database, import_id, batch, sets)
-                    rejected.add(batch.rejections)
-                elif len(reading.senders.unknown) > UNKNOWN_SENDERS:
-                    break
-        finally:
-            # The batch that was being read when something else failed: nobody wants it, nor its error.
-            with contextlib.suppress(Exception):
-                await following
-    return records, rejections
-
-
-async def _write(database: Database, import_id: int, batch: Batch, sets: dict[str, int]) -> None:
-    async with database.write() as connection:
-        if new := set(batch.exposures) - sets.keys():
-            sets |= await imports.exposure_sets(connection, sorted(new))
-        await imports.insert_staged(connection, STAGED, batch.records(import_id, sets))
-        await imports.insert_contacts(connection, import_id, CONTACTS, batch.contacts)
-        await imports.insert_rejections(connection, import_id, batch.rejections)
+    vault: Vault,
+    folder: Path,
+    row: imports.ImportRow,
+    reason: holds.Reason,
+    records: int,
+    rejections: int,
+    unknown: Mapping[str, int],
+    *,
+    is_text: bool,
+    now: datetime,
+) -> HeldFile:
+    """Hold the file, and let nothing of its rows wait. The list of rejections says why; of a file that is held for its
+    senders it is not whole, and goes."""
+    held = await holds.hold(
+        database, vault, row,
+        reason=reason, records=records, rejections=rejections, unknown=unknown, is_text=is_text, now=now,
+    )  # fmt: skip
+    database.discard_staging()
+    if reason == holds.REJECTIONS:
+        publish(folder, row.sha256)
+    else:
+        discard(folder, row.sha256)
+    return held
 
 
 def _must_be_whole(name: str, file: BinaryIO, before: tuple[int, int], senders: profiles.Senders, read: int) -> None:
-    if unknown := senders.unknown:
-        some = ", ".join(f'"{redact(each)[:60]}"' for each in list(unknown)[:UNKNOWN_SHOWN])
-        more = ", …" if len(unknown) > UNKNOWN_SHOWN else ""
-        many = f"more than {UNKNOWN_SENDERS}" if len(unknown) > UNKNOWN_SENDERS else str(len(unknown))
+    unknown = senders.unknown
+    if len(unknown) > UNKNOWN_SENDERS:
+        some = ", ".join(f'"{holds.shown_name(each)}"' for each in list(unknown)[:UNKNOWN_SHOWN])
         raise ExportError(
-            f"{name}: no sender has the name that {sum(unknown.values())} rows give ({many} different: {some}{more}); "
-            "add the names to [[senders]] in campaign.toml and read the file again"
+            f"{name}: more than {UNKNOWN_SENDERS} names that no sender has ({some}, …): the column of senders is "
+            "another one, or the columns are shifted; correct the profile and read the file again"
         )
     if not read:
         raise ExportError(f"{name} has headings and no rows")
@@ -238,6 +312,8 @@ async def complete(
     await imports.complete(
         connection, staged.import_id, persons_new=persons_new, persons_known=persons_known, completed_ms=to_ms(now)
     )
+    profile = None if staged.is_text else staged.profile
+    await held_rows.release(connection, kind=staged.kind, sha256=staged.sha256, profile=profile)
     facts = {
         "kind": staged.kind,
         "profile": staged.profile,
@@ -250,8 +326,20 @@ async def complete(
         "persons_known": persons_known,
         "encoding": staged.encoding,
         "size_bytes": staged.size_bytes,
+        "received_at": staged.custody.received_at,
+        "received_from": redact(staged.custody.received_from),
+        "expected_rows": staged.custody.expected_rows is not None,
+        "expected_sha256": bool(staged.custody.expected_sha256),
+        "accepted_rejections": staged.accepted,
+        "replaces": len(staged.replaces),
+        "verdicts": staged.verdicts.as_json(),
+        "alarms": sorted(staged.verdicts.alarms),
     }
-    await journal.append(connection, [Entry(now, "import_completed", staged.sha256, facts)])
+    entries = [Entry(now, "import_completed", staged.sha256, facts)]
+    ends = await rejected_rows.settle(connection, staged.import_id, staged.answers, now_ms=to_ms(now))
+    if any(ends):
+        entries.append(Entry(now, "rejections_ended", staged.sha256, ends._asdict()))
+    await journal.append(connection, entries)
 
 
 def write_rejections(folder: Path, staged: StagedImport) -> Path | None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,10 +22,12 @@ from notifier.errors import ExportError
 from notifier.intake import dates, files, identifiers, profiles, rows
 from notifier.intake.columns import UNNAMED, Layout
 from notifier.intake.directories import members
-from notifier.intake.mailboxes import mailbox, providers
+from notifier.intake.mailboxes import mailbox, providers, rules, suggestion
+from notifier.intake.members import first as first_of_archive
 from notifier.intake.professionals import CONTACTS, professionals
-from notifier.intake.records import NUMBER, STAGED, UNPRINTABLE, Batch, FileContext, insured
-from notifier.intake.staging import Make, incident_of
+from notifier.intake.records import NUMBER, UNPRINTABLE, Batch, FileContext, insured
+from notifier.intake.staging import incident_of
+from notifier.intake.verdicts import Tally, Verdict, Verdicts, verdict_of
 from notifier.model import PersonKind
 from notifier.vault import NUMBER as MASKED
 from notifier.vault import Vault, redact
@@ -40,19 +41,12 @@ _REFERENCES = ("contract", "member_number", "login")
 _HIDDEN = frozenset(("nir", "nir_key", "rib", "siret", "finess", "rpps", "birth_date"))
 
 
-class Verdict(StrEnum):
-    """What would become of a row."""
-
-    ACCEPTED = "accepted"
-    WARNED = "warned"
-    REJECTED = "rejected"
-
-
 @dataclass(frozen=True)
 class TrialRow:
-    """One row. ``codes``: warnings, or the one code of the rejection. ``column``: the heading it is about. ``numbers``:
-    role → "ok", "present" (an account), or the code that says why not. ``birth``: "ok" or a code, "" = no such role.
-    ``sender``: "" = no sender has the name. ``values``: role → cell as it would be understood; for a terminal only."""
+    """One row. ``codes``: repairs and warnings, or the one code of the rejection. ``column``: the heading it is about.
+    ``numbers``: role → "ok", "present" (an account), or the code that says why not. ``birth``: "ok" or a code, "" = no
+    such role. ``sender``: "" = no sender has the name. ``values``: role → cell as it would be understood; for a
+    terminal only."""
 
     line: int
     verdict: Verdict
@@ -82,8 +76,9 @@ class TrialRow:
 
 @dataclass(frozen=True)
 class Trial:
-    """``rows`` = accepted + warned + rejected. ``whole``: whether these are all rows of the file. ``columns``: heading
-    → role, in the file's order. ``unknown_names``: cell → rows, of senders nobody has; values, for a terminal only."""
+    """``rows`` = accepted + repaired + warned + rejected. ``whole``: whether these are all rows of the file.
+    ``columns``: heading → role, in the file's order. ``unknown_names``: cell → rows, of senders nobody has; values, for
+    a terminal only."""
 
     profile: str
     kind: str
@@ -97,17 +92,27 @@ class Trial:
     absent: tuple[str, ...]
     first: tuple[TrialRow, ...]
     whole: bool
-    verdicts: Mapping[str, int]
-    warnings: Mapping[str, int]
+    verdicts: Verdicts
     rejections: Mapping[tuple[str, str], int]  # (column, code)
     senders: Mapping[str, int]
     exposures: Mapping[str, int]
     professions: Mapping[str, int]
     unknown_names: Mapping[str, int] = field(repr=False)
+    member: str = ""  # of an archive of several files: the first with data, which alone was looked at
 
     @property
     def rows(self) -> int:
-        return sum(self.verdicts.values())
+        return sum(self.verdicts.rows.values())
+
+    @property
+    def repairs(self) -> Mapping[str, int]:
+        """What was mended: code → rows."""
+        return self.verdicts.codes.get(Verdict.REPAIRED, {})
+
+    @property
+    def warnings(self) -> Mapping[str, int]:
+        """What is not usable, or is used with a doubt: code → rows."""
+        return self.verdicts.codes.get(Verdict.WARNED, {})
 
     def as_json(self) -> dict[str, object]:
         """Codes and counts, no values."""
@@ -117,6 +122,7 @@ class Trial:
             "person": self.person,
             "incident": self.incident,
             "form": self.form,
+            "member": self.member,
             "encoding": self.encoding,
             "separator": self.separator,
             "headings_line": self.headings_line,
@@ -124,8 +130,10 @@ class Trial:
             "roles_without_column": list(self.absent),
             "rows": self.rows,
             "whole_file": self.whole,
-            **{verdict.value: self.verdicts.get(verdict.value, 0) for verdict in Verdict},
+            **{verdict.value: self.verdicts.rows.get(verdict, 0) for verdict in Verdict},
+            "repairs": dict(self.repairs),
             "warnings": dict(self.warnings),
+            "alarms": dict(self.verdicts.alarms),
             "rejections": [
                 {"column": column, "code": code, "rows": count} for (column, code), count in self.rejections.items()
             ],
@@ -155,12 +163,14 @@ def try_out(
     code = incident_of(profile, settings, incident)
     senders = profiles.Senders(settings.senders)
     with files.open_file(path) as file:
-        survey = files.survey(file, path.name, profile.encoding)
-        layout, parts = rows.read(file, path.name, survey, profile)
+        wrapping = first_of_archive(file, path.name, profile)
+        called = wrapping.called(path.name) if wrapping else path.name
+        survey = files.survey(file, called, profile.encoding, wrapping)
+        layout, parts = rows.read(file, called, survey, profile)
         sender = ""
         if profile.person is PersonKind.PROFESSIONAL and "insurer" not in layout.roles:
             sender = senders.of_operator(settings.incident(code))
-        reading = FileContext(profile, layout, code, senders, vault, now.date(), sender)
+        reading = FileContext(profile, layout, code, senders, vault, now.date(), sender, addresses=rules(folder))
         tally = _Tally(reading, _make(profile, folder), shown, profiles.Senders(settings.senders))
         whole = True
         for part in parts:
@@ -173,15 +183,16 @@ def try_out(
     if not tally.counted:
         raise ExportError(f"{path.name} has headings and no rows")
     return Trial(
-        profile_name, profile.kind, profile.person.value, code, survey.form.value, survey.recorded, layout.separator,
-        layout.lines, _columns(layout), tuple(sorted(profile.roles - set(layout.roles))),
-        tuple(sorted(tally.first, key=lambda row: row.line)), whole, tally.verdicts, _most_first(tally.warnings),
+        profile_name, profile.kind, profile.person.value, code, survey.form.value, rows.recorded(survey, layout),
+        layout.separator, layout.lines, _columns(layout), tuple(sorted(profile.roles - set(layout.roles))),
+        tuple(sorted(tally.first, key=lambda row: row.line)), whole, tally.verdicts.verdicts(),
         _most_first(tally.rejections), _most_first(tally.senders), _most_first(tally.exposures),
         _most_first(tally.professions), _most_first(Counter(senders.unknown)),
+        member=wrapping.place() if wrapping else "",
     )  # fmt: skip
 
 
-def _make(profile: profiles.Profile, folder: Path) -> Make:
+def _make(profile: profiles.Profile, folder: Path) -> Callable[[rows.Rows, FileContext], Batch]:
     if profile.kind == "directory":
         return partial(members, providers=providers(folder), as_of="")
     return insured if profile.person is PersonKind.INSURED else partial(professionals, providers=providers(folder))
@@ -217,13 +228,14 @@ def _most_first(counts: Counter[Key]) -> dict[Key, int]:
 class _Tally:
     """Counts the verdicts of each batch, and keeps the first rows."""
 
-    def __init__(self, reading: FileContext, make: Make, shown: int, names: profiles.Senders) -> None:
+    def __init__(
+        self, reading: FileContext, make: Callable[[rows.Rows, FileContext], Batch], shown: int, names: profiles.Senders
+    ) -> None:
         self._reading, self._make, self._shown = reading, make, shown
         self._names = names  # of its own: the file's counts each unknown name once per row
         self._directory = reading.profile.kind == "directory"
         self.first: list[TrialRow] = []
-        self.verdicts: Counter[str] = Counter()
-        self.warnings: Counter[str] = Counter()
+        self.verdicts = Tally(reading.layout.lines)
         self.rejections: Counter[tuple[str, str]] = Counter()
         self.senders: Counter[str] = Counter()
         self.exposures: Counter[str] = Counter()
@@ -231,7 +243,7 @@ class _Tally:
 
     @property
     def counted(self) -> int:
-        return sum(self.verdicts.values())
+        return self.verdicts.rows
 
     def take(self, part: rows.Rows) -> None:
         """One batch of rows. Its frame is not changed."""
@@ -243,37 +255,29 @@ class _Tally:
             self.rejections[column, rejection.code] += 1
             row = cells.get(rejection.line, {})
             found.append(self._row(rejection.line, Verdict.REJECTED, (rejection.code,), column, row, "", ""))
-        for line, codes, exposures, profession in self._kept(batch, cells, part.warned):
-            verdict = Verdict.WARNED if codes else Verdict.ACCEPTED
-            self.warnings.update(codes)
+        self.verdicts.take(batch)
+        for line, codes, exposures, profession in self._kept(batch):
+            verdict = verdict_of(codes)
             found.append(self._row(line, verdict, codes, "", cells[line], exposures, profession))
             if not self._directory:
                 self.exposures[exposures] += 1
             if profession:
                 self.professions[profession] += 1
-        self.verdicts.update(row.verdict.value for row in found)
         self.senders.update(row.sender for row in found if row.sender)
         self.first += sorted(found, key=lambda row: row.line)[: self._shown - len(self.first)]
 
-    def _kept(
-        self, batch: Batch, cells: Mapping[int, Mapping[str, str]], noted: Mapping[int, str]
-    ) -> Iterator[tuple[int, tuple[str, ...], str, str]]:
-        """(line, warnings, exposures, profession) of each row that was not rejected."""
+    def _kept(self, batch: Batch) -> Iterator[tuple[int, tuple[str, ...], str, str]]:
+        """(line, codes, exposures, profession) of each row that was not rejected."""
         if self._directory:
             at = CONTACTS.index("line")
-            for contact in batch.contacts:
+            for contact, codes in zip(batch.contacts, batch.warned, strict=True):
                 line = contact[at]
                 assert isinstance(line, int)
-                codes = (*_of_member(cells[line], self._reading), *filter(None, noted.get(line, "").split(",")))
-                yield line, codes, "", ""
+                yield line, tuple(filter(None, codes.split(","))), "", ""
             return
-        sets = dict.fromkeys(batch.exposures, 0)  # nothing is stored: no set has an id
-        for record, exposures in zip(batch.records(0, sets), batch.exposures, strict=True):
-            told = dict(zip(STAGED, record, strict=True))
-            line = told["line"]
-            assert isinstance(line, int)
-            codes = tuple(filter(None, str(told["warnings"] or "").split(",")))
-            yield line, codes, exposures, str(told["profession"] or "")
+        told = batch.records.select("line", "warnings", "exposures", "profession")
+        for line, codes, exposures, profession in told.iter_rows():
+            yield line, tuple(filter(None, (codes or "").split(","))), exposures, profession or ""
 
     def _row(
         self,
@@ -300,19 +304,6 @@ class _Tally:
         return TrialRow(line, verdict, codes, column, numbers, state, sender, exposures, profession, values)
 
 
-def _of_member(row: Mapping[str, str], reading: FileContext) -> tuple[str, ...]:
-    """What of a member cannot be used for matching or for writing. Intake keeps the row whatever they say."""
-    roles = reading.layout.roles
-    codes = [
-        identifiers.nir(row["nir"], row["nir_key"]).code if "nir" in roles else "",
-        dates.remembered(row["birth_date"], reading.today).code if "birth_date" in roles else "",
-        identifiers.birth_rank(row["birth_rank"]).code,
-    ]
-    if "email" in roles and not mailbox(row["email2"]).value:
-        codes.append(mailbox(row["email"]).code)
-    return tuple(filter(None, codes))
-
-
 def _number(role: str, row: Mapping[str, str]) -> str:
     if role == "nir":
         return identifiers.nir(row["nir"], row.get("nir_key", "")).code or "ok"
@@ -326,8 +317,10 @@ def _number(role: str, row: Mapping[str, str]) -> str:
 def _shown(role: str, cell: str) -> str:
     """A cell for the terminal: nothing that it obeys, and no number of somebody's that stands where none belongs."""
     if role in ("email", "email2"):
-        local, _, domain = mailbox(cell).value.rpartition("@")
+        local, _, domain = (mailbox(cell).value or suggestion(cell)).rpartition("@")
         plain = f"{redact(local)}@{redact(domain)}" if domain else ""
+        if plain and not mailbox(cell).value:
+            plain = f"not usable (meant: {plain}?)"
     elif role in _REFERENCES:
         # The shape of an IBAN is too common among these; its key is not.
         account = identifiers.bank_account(cell).value in ("rib", "iban")

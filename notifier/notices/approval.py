@@ -24,9 +24,10 @@ from notifier.notices.compiled import CompiledNotice, compile_segment
 from notifier.notices.findings import Finding
 from notifier.notices.lint import lint, name_of
 from notifier.notices.readiness import check_dates, check_settings
-from notifier.storage import batches, journal
+from notifier.storage import batches, holds, journal
 from notifier.storage.batches import FrozenNotification
 from notifier.storage.database import Connection, Database
+from notifier.storage.holds import HeldImport
 from notifier.storage.segments import StoredSegment, segment_key, segments_of
 from notifier.vault import Vault
 
@@ -46,15 +47,20 @@ class Approval:
 async def findings(database: Database, settings: Settings, folder: Path, *, wave: str, now: datetime) -> list[Finding]:
     """All findings on the settings and on the texts of the wave's segments; errors first."""
     async with database.read() as connection:
-        segments = await segments_of(connection, wave)
-    return _findings(segments, Catalogue.load(folder, settings), settings, now)
+        segments, held = await segments_of(connection, wave), await holds.held(connection)
+    return _findings(segments, held, Catalogue.load(folder, settings), settings, now)
 
 
 def _findings(
-    segments: Sequence[StoredSegment], catalogue: Catalogue, settings: Settings, now: datetime
+    segments: Sequence[StoredSegment],
+    held: Sequence[HeldImport],
+    catalogue: Catalogue,
+    settings: Settings,
+    now: datetime,
 ) -> list[Finding]:
     today = now.astimezone(settings.zone).date()
     found = [
+        *map(_of_held, held),
         *check_settings(settings),
         *check_dates(settings, today),
         *lint([segment.key for segment in segments], catalogue, settings),
@@ -62,10 +68,18 @@ def _findings(
     return sorted(found, key=lambda finding: finding.severity)
 
 
+def _of_held(file: HeldImport) -> Finding:
+    """Whoever signs must know who is not in what is signed (I1)."""
+    why = "rows name senders that nobody has" if file.reason == "senders" else "too many of its rows are rejected"
+    text = f"{file.rows} rows are held ({why}): nobody in them is informed; see `notifier status`"
+    return Finding("file-held", f"file {file.sha256[:12]}", text, "warning")
+
+
 async def describe(database: Database, settings: Settings, folder: Path, *, wave: str) -> tuple[list[str], int]:
     """What ``approve`` is about to freeze, as lines to read, and how many notifications wait for it."""
     async with database.read() as connection:
         segments = [segment for segment in await segments_of(connection, wave) if segment.waiting]
+        held = await holds.held(connection)
     waiting = sum(segment.waiting for segment in segments)
     catalogue = Catalogue.load(folder, settings)
     relay, households = settings.relay, settings.households.adult_dependants or "not decided"
@@ -78,6 +92,7 @@ async def describe(database: Database, settings: Settings, folder: Path, *, wave
         f"  households  adult dependants without a mailbox: {households}",
         f"  doubt       {settings.doubt.policy}",
         f"  pace        {settings.pace.hours or 'at any hour'}",
+        *(f"  NOT IN IT   {file.rows} rows of the file {file.sha256[:12]}, which is held" for file in held),
     ]
     return lines, waiting
 
@@ -96,13 +111,14 @@ async def approve(
         if not planned and await batches.wave_id(connection, wave) is None:
             raise OperatorError(f"there is no wave {wave}: `notifier plan` makes one")
         newer = await batches.files_since_plan(connection, wave)
+        held = await holds.held(connection)
     segments = [segment for segment in planned if segment.waiting]
     if not segments:
         return Approval(wave, 0)
     if newer:
         # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).
         raise OperatorError(f"{newer} files came in since wave {wave} was planned: run `notifier plan`, then approve")
-    found = _findings(segments, catalogue, settings, now)
+    found = _findings(segments, held, catalogue, settings, now)
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         told = "; ".join(f"{each.code} ({each.where}): {each.text}" for each in errors)

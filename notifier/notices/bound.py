@@ -1,7 +1,9 @@
 """What an approval binds of campaign.toml (I7), as JSON: frozen with the batch, compared before sending. Pure.
 
 Bound: the facts in the texts, the senders, the relay's identity, households, doubt and pace policies. Not bound: how
-fast and over how many sessions (an operator must be able to slow down), retries, where key and database lie.
+fast and over how many sessions (an operator must be able to slow down), retries, where key and database lie; and the
+names under which exports write a sender: they decide whose a row is when its file comes in, the batch holds its
+notifications with their sender, and no text shows them. A name that frees a held file must not stop what was approved.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _SHOWN = 60  # characters of a value that a difference quotes
 
 def bound_settings(settings: Settings) -> dict[str, Any]:
     """The bound part, as JSON values."""
-    return settings.model_dump(
+    bound = settings.model_dump(
         mode="json",
         include={
             "campaign": _CAMPAIGN,
@@ -32,11 +34,18 @@ def bound_settings(settings: Settings) -> dict[str, Any]:
             "senders": True,
         },
     )
+    return _without_names(bound)
+
+
+def _without_names(bound: Mapping[str, Any]) -> dict[str, Any]:
+    senders = [{key: value for key, value in sender.items() if key != "names"} for sender in bound["senders"]]
+    return {**bound, "senders": senders}
 
 
 def frozen_settings(bound: Mapping[str, Any]) -> Settings:
     """Settings that say of everything bound what was approved; all else is at its default. For rendering."""
-    return Settings.model_validate({**bound, "key": {"path": "frozen"}})
+    senders = [{**sender, "names": ()} for sender in bound["senders"]]
+    return Settings.model_validate({**bound, "senders": senders, "key": {"path": "frozen"}})
 
 
 def canonical_json(body: object) -> str:
@@ -51,7 +60,7 @@ def digest(body: object) -> str:
 
 def differences(approved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Which bound settings differ, each as ``relay.port (approved 587, now 25)``."""
-    then, current = dict(_leaves("", approved)), dict(_leaves("", now))
+    then, current = dict(_leaves("", _without_names(approved))), dict(_leaves("", _without_names(now)))
     told = []
     for path in sorted(then.keys() | current.keys()):
         if path not in then:

@@ -34,7 +34,7 @@ async def absorb_export(connection: Connection, vault: Vault, import_id: int) ->
     """
     sets = await ExposureSets.load(connection)
     newest = await persons.last_person(connection)
-    if not await persons.absorb_first(connection, import_id, sets):
+    if not await persons.absorb_first(connection, sets):
         await persons.gather(connection, import_id, sets)
         await persons.widen_known(connection, sets)
         await persons.insert_new(connection, import_id)
@@ -43,7 +43,7 @@ async def absorb_export(connection: Connection, vault: Vault, import_id: int) ->
         await settle_touched(connection, sets)
     await persons.warn_of_ranks(connection, newest)
     await contacts.mark_current(connection, import_id)
-    if await persons.has_staged_professionals(connection, import_id):
+    if await persons.has_professionals(connection, import_id):
         await contacts.adopt_own(connection, import_id)
     return Arrivals(*await persons.count_arrivals(connection, import_id, newest))
 

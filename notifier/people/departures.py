@@ -2,8 +2,8 @@
 
 One transaction, together with the entry `import_undone`: a crash leaves either the whole import or none of it. Nobody
 who was approved is pulled away: as long as a batch holds somebody whom the file speaks of, or whom it lets us reach,
-nothing is withdrawn. What was planned and not approved is forgotten as a whole, and a wave that was never approved with
-it: the next `plan` makes it anew.
+nothing is withdrawn. Rejections of other files that a row of this one had ended are open again. What was planned and
+not approved is forgotten as a whole, and a wave that was never approved with it: the next `plan` makes it anew.
 
 A known gap: an insured person's sealed fields are those of the first row that spoke of it, and no other row's are kept.
 If that row is withdrawn and a later file speaks of the same person, its spelling of the name stays (it is shown on the
@@ -13,15 +13,15 @@ review list; notices take names from the contact).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.errors import OperatorError
-from notifier.model import Entry
+from notifier.model import Entry, to_ms
 from notifier.people.arrivals import settle_touched
 from notifier.people.matching import AMBIGUOUS
-from notifier.storage import contacts, imports, journal, notifications, persons, reviews
+from notifier.storage import contacts, imports, journal, notifications, persons, rejections, reviews
 from notifier.storage import waves as rounds
 from notifier.storage.database import Connection, Database
 from notifier.storage.exposures import ExposureSets
@@ -51,18 +51,24 @@ async def withdraw(database: Database, vault: Vault, sha256: str, *, by: str, no
     Raises OperatorError if there is no such import, or more than one file, or it is withdrawn already, or somebody it
     concerns was approved. Nothing is changed then.
     """
-    start = sha256.strip().lower()
-    if not _SHA256.fullmatch(start):
-        raise OperatorError("say which import by its SHA-256, or the first 8 or more hex digits of it")
+    start = start_of(sha256)
     async with database.write() as connection:
         # What a crash left of another file must not be taken for the newest that is known of a member.
         await imports.wipe_staging(connection)
         chosen = _complete(await imports.past(connection, start), start)
         records = removed = 0
         for each in chosen:
-            its_records, its_persons = await _withdraw_one(connection, vault, each, by=by, now=now)
+            its_records, its_persons = await withdraw_one(connection, vault, each, by=by, now=now)
             records, removed = records + its_records, removed + its_persons
     return UndoneImport(chosen[0].sha256, records, removed)
+
+
+def start_of(sha256: str) -> str:
+    """The hex digits by which somebody names a file. Raises OperatorError for fewer than 8."""
+    start = sha256.strip().lower()
+    if not _SHA256.fullmatch(start):
+        raise OperatorError("say which import by its SHA-256, or the first 8 or more hex digits of it")
+    return start
 
 
 def _complete(found: list[PastImport], start: str) -> list[PastImport]:
@@ -77,13 +83,13 @@ def _complete(found: list[PastImport], start: str) -> list[PastImport]:
     return complete
 
 
-async def _withdraw_one(
+async def withdraw_one(
     connection: Connection, vault: Vault, each: PastImport, *, by: str, now: datetime
 ) -> tuple[int, int]:
-    """One import, in the caller's transaction: how many records (or members) and persons went."""
+    """One complete import, in the caller's transaction: how many records (or members) and persons went. Raises
+    OperatorError when somebody it concerns was approved."""
     sets = await ExposureSets.load(connection)
-    await persons.gather_departing(connection, each.import_id)
-    await _must_be_unapproved(connection, each)
+    await must_be_unapproved(connection, each)
     await _forget_plans(connection)
     dropped = await _revise_reviews(connection, each.import_id)
     records = await persons.remove_records(connection, each.import_id)
@@ -94,6 +100,7 @@ async def _withdraw_one(
     removed, decisions = await persons.remove_departed(connection)
     await contacts.adopt_own_again(connection)
     await _reseal_professionals(connection, vault)
+    reopened = await rejections.withdraw(connection, each.import_id, now_ms=to_ms(now))
     await imports.withdraw(connection, each.import_id)
     if each.kind == "directory":
         records = members
@@ -103,13 +110,29 @@ async def _withdraw_one(
         "records": records,
         "persons_removed": removed,
         "decisions_dropped": dropped + decisions,
+        "rejections_reopened": reopened,
         "by": by,
     }
     await journal.append(connection, [Entry(now, "import_undone", each.sha256, facts)])
     return records, removed
 
 
-async def _must_be_unapproved(connection: Connection, each: PastImport) -> None:
+async def replace(
+    connection: Connection, vault: Vault, earlier: Sequence[PastImport], by_import: int, *, by: str, now: datetime
+) -> None:
+    """Withdraw the earlier readings of a file that was just absorbed anew as ``by_import``, in that transaction. In
+    this order, who is in both stays the same person, with what was decided about it; its fields are those of the new
+    reading. Raises like :func:`withdraw_one`."""
+    for each in earlier:
+        await withdraw_one(connection, vault, each, by=by, now=now)
+        if each.kind == "export":
+            await persons.take_staged_fields(connection, by_import)
+
+
+async def must_be_unapproved(connection: Connection, each: PastImport) -> None:
+    """Note whom the import's records speak of; raises OperatorError if one of them, or a delivery to one of its
+    contacts, is in an approved batch."""
+    await persons.gather_departing(connection, each.import_id)
     frozen = await persons.count_frozen(connection, each.import_id)
     deliveries = await contacts.count_approved(connection, each.import_id)
     if frozen or deliveries:

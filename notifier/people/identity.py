@@ -120,10 +120,11 @@ def professional_identity(facts: ProfessionalFacts) -> Key | None:
 
 @dataclass(frozen=True, slots=True)
 class Rungs:
-    """The keys of the ladder, strongest first (DESIGN 7); None = this side lacks what the rung needs."""
+    """The keys of the ladder, strongest first (DESIGN 7); None = this side lacks what the rung needs. ``nir_rank`` is
+    the group's key and the rank (digested by ``vault.ranked_key``); ``nir_forename`` is the identity itself."""
 
     member: Key | None
-    nir_rank: Key | None
+    nir_rank: tuple[Key, int] | None
     nir_forename: Key | None
     contract: Key | None
 
@@ -131,13 +132,13 @@ class Rungs:
 def rungs(facts: InsuredFacts) -> Rungs:
     """The ladder's keys for one side, record or directory member. Never name and birth date alone."""
     sender, birth = facts.sender, facts.birth_date
-    member = nir_rank = nir_forename = contract = None
+    member = nir_forename = contract = None
+    group = group_key(facts)
+    nir_rank = (group, facts.rank) if group is not None and facts.rank is not None else None
     if birth and facts.member_number and facts.forename:
         member = ("rung-member", sender, facts.member_number, birth, facts.forename)
-    if birth and facts.nir and facts.rank is not None:
-        nir_rank = ("rung-nir-rank", sender, facts.nir, birth, str(facts.rank))
-    if birth and facts.nir and facts.forename:
-        nir_forename = ("rung-nir-forename", sender, facts.nir, birth, facts.forename)
+    if group is not None and facts.forename:
+        nir_forename = ("insured", *group[1:], facts.forename)
     if birth and facts.contract and facts.name:
         contract = ("rung-contract", sender, facts.contract, birth, facts.name)
     return Rungs(member, nir_rank, nir_forename, contract)

@@ -284,6 +284,7 @@ def _summary(
             "persons_without_record": counted.persons_without_record,
             "persons": counted.account.persons,
         },
+        "rejections": dict(rows.states),
         "open": {"rejections": rows.open_rejections, "reviews": counted.account.open_reviews},
         "batches": ledger.batches,
         "waves": [_wave(wave, journaled.get(wave.name)) for wave in counted.account.waves],

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.model import Term, WaveKind
+from notifier.storage import rejections as rejected
 
 _OBSERVED = "d.observe_until_ms <= :now_ms AND c.returns_read_ms >= d.observe_until_ms"
 
@@ -47,14 +48,15 @@ _UNSETTLED = "d.state = 'sending' OR (d.state = 'queued' AND d.doubts > 0)"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Completed exports, summed up. ``records``, ``rejections``: counted from their rows; ``agree``: every file's own
-    figures say the same, and every record has its person."""
+    """Completed exports, summed up. ``records``, ``rejections``: counted from their rows; ``states``: the rejections by
+    state; ``agree``: every file's own figures say the same, and every record has its person."""
 
     read: int
     records: int
     rejections: int
     open_rejections: int
     agree: bool
+    states: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +134,18 @@ async def _rows(connection: AsyncConnection) -> Rows:
         text(
             "SELECT i.rows_read, i.records, i.rejections, "
             "(SELECT COUNT(*) FROM records r JOIN persons p ON p.id = r.person_id WHERE r.import_id = i.id), "
-            "(SELECT COUNT(*) FROM rejections x WHERE x.import_id = i.id), "
-            "(SELECT COUNT(*) FROM rejections x WHERE x.import_id = i.id AND x.state = 'open') "
+            "(SELECT COUNT(*) FROM rejections x WHERE x.import_id = i.id) "
             "FROM imports i WHERE i.kind = 'export' AND i.state = 'complete'"
         )
     )
     files = found.all()
     agree = all(
         read == records + rejections and (records, rejections) == (said_records, said_rejections)
-        for read, said_records, said_rejections, records, rejections, _ in files
+        for read, said_records, said_rejections, records, rejections in files
     )
+    states = dict.fromkeys(rejected.STATES, 0)
+    for each in await rejected.by_file(connection, kind="export"):
+        states[each.state] = states.get(each.state, 0) + each.rows
     lost = await connection.execute(
         text("SELECT COUNT(*) FROM records r WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.id = r.person_id)")
     )
@@ -149,8 +153,9 @@ async def _rows(connection: AsyncConnection) -> Rows:
         read=sum(row[0] for row in files),
         records=sum(row[3] for row in files),
         rejections=sum(row[4] for row in files),
-        open_rejections=sum(row[5] for row in files),
+        open_rejections=states[rejected.OPEN],
         agree=agree and not lost.scalar_one(),
+        states=states,
     )
 
 

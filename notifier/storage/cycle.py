@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from notifier.model import Entry
-from notifier.storage.database import PRAGMAS, failure
+from notifier.storage.database import PRAGMAS
+from notifier.storage.failures import failure
 from notifier.storage.journal import SALT_BYTES
 
 T = TypeVar("T")

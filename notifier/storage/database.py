@@ -17,9 +17,10 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from notifier.errors import OperatorError, SettingsError, StorageError, TryLater, VaultError
+from notifier.errors import SettingsError, StorageError, VaultError
 from notifier.model import to_ms
-from notifier.storage import migrations
+from notifier.storage import migrations, waiting
+from notifier.storage.failures import failure
 from notifier.vault import Vault
 
 # What rooms call an open transaction; only storage knows whose class it is.
@@ -52,6 +53,10 @@ class Database:
         self.path = path
         self._engine = engine
 
+    def discard_staging(self) -> None:
+        """Remove the rows of a file that will not be completed."""
+        waiting.discard(self.path)
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads: one consistent snapshot, blocks nobody."""
@@ -68,6 +73,30 @@ class Database:
                 async with connection.begin():
                     yield connection
 
+    @asynccontextmanager
+    async def absorb(self) -> AsyncIterator[AsyncConnection]:
+        """Like :meth:`write`, with the rows of the file just read attached as the schema ``staging``, which end with
+        the transaction. Raises StorageError when they are gone."""
+        path = waiting.beside(self.path)
+        waiting.must_be_there(path)
+        with _translated():
+            async with self._engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                # Neither can be done inside a transaction.
+                await driver.execute("ATTACH DATABASE ? AS staging", (str(path),))
+                try:
+                    if (await (await driver.execute(waiting.IS_SETTLED)).fetchone())[0]:
+                        # What was declared elsewhere is copied page by page only where no key refers to another table;
+                        # the keys were made together, and `absorb_first` counts what has moved.
+                        await driver.execute("PRAGMA foreign_keys = OFF")
+                    await connection.execution_options(notifier_write=True)
+                    async with connection.begin():
+                        yield connection
+                finally:
+                    await driver.execute("PRAGMA foreign_keys = ON")
+                    await driver.execute("DETACH DATABASE staging")
+        waiting.discard(self.path)
+
 
 class _translated:  # noqa: N801  (reads as a phrase)
     """Driver errors leave storage as StorageError; a lock that outlasted the busy time as TryLater."""
@@ -79,25 +108,6 @@ class _translated:  # noqa: N801  (reads as a phrase)
         if isinstance(error, DBAPIError):
             # SQLAlchemy's text quotes parameters; the driver's own does not.
             raise failure(error.orig) from error.orig
-
-
-def failure(error: BaseException | None) -> OperatorError | StorageError:
-    """What an error of the driver is for the operator: a lock that outlasted the busy time (TryLater), a disk or a
-    permission that can be mended (OperatorError), or ours (StorageError)."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in str(error):
-        return TryLater("the database is locked by another program; try again")
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return OperatorError(
-            f"the disk of the database is full or failing ({error}): make room there and run the command again; what "
-            "was committed is safe"
-        )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return OperatorError(
-            f"the database cannot be used ({error}): this user needs to write in its folder, and in the files beside "
-            "it whose names begin like its own (-wal, -shm)"
-        )
-    return StorageError(f"the database failed: {error}")
 
 
 def _configure(engine: Any) -> None:

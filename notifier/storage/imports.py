@@ -6,14 +6,13 @@ until the transaction that sets 'complete'. A crash leaves a row 'staging'; the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.errors import StorageError
-from notifier.model import Rejection
 from notifier.storage.database import insert_many
 
 
@@ -34,41 +33,62 @@ class ImportRow:
     received_at: str = ""
     received_from: str = ""
     expected_rows: int | None = None
+    sha256_checked: bool = False
     begun_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CompleteImport:
-    """An import that is complete, with its counts."""
+    """An import that is complete, with its counts and with what decided its reading: ``settings_digest``, ``senders``
+    (profiles.Senders.met), ``as_of``."""
 
     import_id: int
+    kind: str
+    sha256: str
+    profile: str
+    settings_digest: str
+    senders: str
+    as_of: str
     rows: int
     records: int
     rejections: int
     persons_new: int
     persons_known: int
+    completed_ms: int | None
 
 
-async def find_complete(
-    connection: AsyncConnection, *, kind: str, sha256: str, profile: str, settings_digest: str
-) -> CompleteImport | None:
-    """The complete import of these bytes under this profile and these senders."""
+async def find_complete(connection: AsyncConnection, *, kind: str, sha256: str) -> list[CompleteImport]:
+    """The complete imports of these bytes, the oldest first: as a rule one; of a workbook, one for each profile."""
     found = await connection.execute(
         text(
-            "SELECT id, rows_read, records, rejections, persons_new, persons_known FROM imports "
-            "WHERE kind = :kind AND sha256 = :sha256 AND profile = :profile AND settings_digest = :settings_digest "
-            "AND state = 'complete'"
+            "SELECT id, kind, sha256, profile, settings_digest, senders, as_of, rows_read, records, rejections, "
+            "persons_new, persons_known, completed_ms FROM imports "
+            "WHERE kind = :kind AND sha256 = :sha256 AND state = 'complete' ORDER BY id"
         ),
-        {"kind": kind, "sha256": sha256, "profile": profile, "settings_digest": settings_digest},
+        {"kind": kind, "sha256": sha256},
     )
-    row = found.one_or_none()
-    return CompleteImport(*row) if row else None
+    return [CompleteImport(*row) for row in found]
+
+
+async def informs_somebody(connection: AsyncConnection, import_id: int) -> bool:
+    """Whether somebody whom this import's rows speak of, or whom one of its contacts reaches, is in an approved batch.
+    Asked before a long reading; what decides is `people.departures`, in the transaction that withdraws."""
+    found = await connection.execute(
+        text(
+            "SELECT EXISTS (SELECT 1 FROM notifications n WHERE n.batch_id IS NOT NULL AND "
+            "(EXISTS (SELECT 1 FROM records r WHERE r.person_id = n.person_id AND r.import_id = :id) "
+            "OR EXISTS (SELECT 1 FROM persons p JOIN contacts c ON c.id = p.contact_id "
+            "WHERE p.id = n.person_id AND c.import_id = :id)))"
+        ),
+        {"id": import_id},
+    )
+    return bool(found.scalar_one())
 
 
 async def wipe_staging(connection: AsyncConnection) -> None:
     """Remove every import that did not complete, with all that was stored for it."""
     left = "(SELECT id FROM imports WHERE state = 'staging')"
-    for table in ("staged_records", "contacts", "rejections"):
+    for table in ("contacts", "rejections"):
         await connection.execute(text(f"DELETE FROM {table} WHERE import_id IN {left}"))  # noqa: S608  (fixed names)
     await connection.execute(text("DELETE FROM imports WHERE state = 'staging'"))
 
@@ -78,10 +98,11 @@ async def begin(connection: AsyncConnection, row: ImportRow) -> int:
     found = await connection.execute(
         text(
             "INSERT INTO imports (kind, state, sha256, profile, settings_digest, incident, name, size_bytes, encoding, "
-            "as_of, path, received_at, received_from, expected_rows, begun_ms, held_reason, accepted_by, rows_read, "
-            "records, rejections, persons_new, persons_known) VALUES (:kind, 'staging', :sha256, :profile, "
-            ":settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, :path, :received_at, :received_from, "
-            ":expected_rows, :begun_ms, '', '', 0, 0, 0, 0, 0) RETURNING id"
+            "as_of, path, received_at, received_from, expected_rows, sha256_checked, begun_ms, senders, held_reason, "
+            "accepted_by, rows_read, records, rejections, persons_new, persons_known) VALUES (:kind, 'staging', "
+            ":sha256, :profile, :settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, :path, "
+            ":received_at, :received_from, :expected_rows, :sha256_checked, :begun_ms, '', '', '', 0, 0, 0, 0, 0) "
+            "RETURNING id"
         ),
         {name: getattr(row, name) for name in ImportRow.__dataclass_fields__},
     )
@@ -103,11 +124,6 @@ async def exposure_sets(connection: AsyncConnection, canonicals: Iterable[str]) 
     return ids
 
 
-async def insert_staged(connection: AsyncConnection, columns: Sequence[str], rows: list[tuple[object, ...]]) -> None:
-    """Rows of ``staged_records``."""
-    await insert_many(connection, "staged_records", columns, rows)
-
-
 async def insert_contacts(
     connection: AsyncConnection, import_id: int, columns: Sequence[str], rows: Iterable[tuple[object, ...]]
 ) -> None:
@@ -115,27 +131,76 @@ async def insert_contacts(
     await insert_many(connection, "contacts", ("import_id", *columns), [(import_id, *row) for row in rows])
 
 
-async def insert_rejections(connection: AsyncConnection, import_id: int, rejections: Iterable[Rejection]) -> None:
-    """Open rejections."""
-    rows = [(import_id, each.line, each.column, each.code, "open", "", "") for each in rejections]
-    columns = ("import_id", "line", "column", "code", "state", "reason", "decided_by")
-    await insert_many(connection, "rejections", columns, rows)
-
-
-async def set_read(connection: AsyncConnection, import_id: int, *, rows: int, records: int, rejections: int) -> None:
-    """What the staging counted."""
+async def set_read(
+    connection: AsyncConnection,
+    import_id: int,
+    *,
+    rows: int,
+    records: int,
+    rejections: int,
+    senders: str = "",
+    accepted_by: str = "",
+) -> None:
+    """What the staging counted, the names of senders that it used, and who accepted its share of rejections ("":
+    nobody had to)."""
     await connection.execute(
         text(
-            "UPDATE imports SET rows_read = :rows, records = :records, rejections = :rejections "
-            "WHERE id = :id AND state = 'staging'"
+            "UPDATE imports SET rows_read = :rows, records = :records, rejections = :rejections, senders = :senders, "
+            "accepted_by = :accepted_by WHERE id = :id AND state = 'staging'"
         ),
-        {"rows": rows, "records": records, "rejections": rejections, "id": import_id},
+        {
+            "rows": rows,
+            "records": records,
+            "rejections": rejections,
+            "senders": senders,
+            "accepted_by": accepted_by,
+            "id": import_id,
+        },
     )
+
+
+async def set_verdicts(connection: AsyncConnection, import_id: int, verdicts: str) -> None:
+    """What became of the rows (`intake.verdicts.Verdicts.canonical`)."""
+    await connection.execute(
+        text("UPDATE imports SET verdicts = :verdicts WHERE id = :id"), {"verdicts": verdicts, "id": import_id}
+    )
+
+
+async def verdicts_of(connection: AsyncConnection, import_id: int) -> str:
+    """What :func:`set_verdicts` stored."""
+    found = await connection.execute(text("SELECT verdicts FROM imports WHERE id = :id"), {"id": import_id})
+    return str(found.scalar_one())
+
+
+async def shared_mailboxes(connection: AsyncConnection, import_id: int, least: int) -> int:
+    """How many addresses this import gives to ``least`` members or more."""
+    found = await connection.execute(
+        text(
+            "SELECT count(*) FROM (SELECT 1 FROM contacts WHERE import_id = :id AND mailbox IS NOT NULL "
+            "GROUP BY mailbox HAVING count(DISTINCT identity) >= :least) AS shared"
+        ),
+        {"id": import_id, "least": least},
+    )
+    return int(found.scalar_one())
+
+
+async def shared_now(connection: AsyncConnection, least: int) -> tuple[int, int]:
+    """How many addresses ``least`` current members or more of one sender have, and how many members these are."""
+    found = await connection.execute(
+        text(
+            "SELECT count(*), coalesce(sum(members), 0) FROM (SELECT count(DISTINCT identity) AS members FROM contacts "
+            "WHERE current = 1 AND kind = 'member' AND mailbox IS NOT NULL "
+            "GROUP BY sender, mailbox HAVING count(DISTINCT identity) >= :least) AS shared"
+        ),
+        {"least": least},
+    )
+    addresses, members = found.one()
+    return int(addresses), int(members)
 
 
 async def counted(connection: AsyncConnection, import_id: int, kind: str) -> tuple[int, int]:
     """Records and rejections of a staged import, counted from rows (I1)."""
-    table = "staged_records" if kind == "export" else "contacts"
+    table = "records" if kind == "export" else "contacts"
     counts = []
     for each in (table, "rejections"):
         found = await connection.execute(
@@ -159,32 +224,6 @@ async def complete(
     )
     if updated.rowcount != 1:
         raise StorageError("the staged import is gone: another intake ran at the same time; run this one again")
-    await _unstage(connection, import_id)
-
-
-async def _unstage(connection: AsyncConnection, import_id: int) -> None:
-    """The import's staged rows go. As a rule they are the only ones: SQLite then lets go of the table's pages without
-    touching a row, if the statement has no condition."""
-    others = await connection.execute(
-        text(
-            "SELECT EXISTS (SELECT 1 FROM staged_records WHERE import_id < :id) "
-            "OR EXISTS (SELECT 1 FROM staged_records WHERE import_id > :id)"
-        ),
-        {"id": import_id},
-    )
-    if others.scalar_one():
-        await connection.execute(text("DELETE FROM staged_records WHERE import_id = :id"), {"id": import_id})
-    else:
-        await connection.execute(text("DELETE FROM staged_records"))
-
-
-async def rejections_of(connection: AsyncConnection, import_id: int) -> AsyncIterator[Rejection]:
-    """The rejections of an import, by line."""
-    found = await connection.stream(
-        text('SELECT line, "column", code FROM rejections WHERE import_id = :id ORDER BY line, id'), {"id": import_id}
-    )
-    async for line, column, code in found:
-        yield Rejection(line, column, code)
 
 
 # -- an import is withdrawn ------------------------------------------------------------------------------------------
@@ -214,9 +253,7 @@ async def past(connection: AsyncConnection, sha256_start: str) -> list[PastImpor
 
 
 async def withdraw(connection: AsyncConnection, import_id: int) -> None:
-    """The import counts no more, nor do its rejections; its row stays, as history. Raises StorageError if it does not
-    count already."""
-    await connection.execute(text("DELETE FROM rejections WHERE import_id = :id"), {"id": import_id})
+    """The import counts no more; its row stays, as history. Raises StorageError if it does not count already."""
     updated = await connection.execute(
         text("UPDATE imports SET state = 'undone' WHERE id = :id AND state = 'complete'"), {"id": import_id}
     )

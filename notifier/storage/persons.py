@@ -14,9 +14,11 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.errors import StorageError
 from notifier.storage.database import insert_many
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.temporary import PART, fresh, make_room
+from notifier.storage.waiting import IS_SETTLED
 
 MISSING_FORENAME = "missing_forename"
 
@@ -43,7 +45,6 @@ _SETS = (
     "ELSE GROUP_CONCAT(exposure_set_id) END"
 )
 _PROFESSION = "COALESCE(MIN(NULLIF(profession, '')), '')"
-_INDEX = "records_person"
 
 
 async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> None:
@@ -83,39 +84,33 @@ async def _combine(connection: AsyncConnection, sets: ExposureSets) -> None:
     await insert_many(connection, "combinations", ("sets", "set_id"), rows)
 
 
-async def absorb_first(connection: AsyncConnection, import_id: int, sets: ExposureSets) -> bool:
-    """The whole of :func:`gather`, :func:`widen_known`, :func:`insert_new` and :func:`insert_records` for the file
-    that finds the campaign empty, which is as a rule by far the largest: one sort of its rows, persons in the order of
-    their identities (their index only grows at its end), the index of records built once at the end. False, and
-    nothing done, when there is a person or a record already."""
+async def is_empty(connection: AsyncConnection) -> bool:
+    """Whether no file has brought anybody yet."""
     there = await connection.execute(text("SELECT EXISTS (SELECT 1 FROM persons) OR EXISTS (SELECT 1 FROM records)"))
-    if there.scalar_one():
+    return not there.scalar_one()
+
+
+async def absorb_first(connection: AsyncConnection, sets: ExposureSets) -> bool:
+    """The whole of :func:`gather`, :func:`widen_known`, :func:`insert_new` and :func:`insert_records` for the file
+    that finds the campaign empty, which is as a rule by far the largest: its staging file was settled
+    (``storage.staging``), and its tables become the campaign's. False, and nothing done, when it was not. Raises
+    StorageError when somebody is there already."""
+    if not (await connection.execute(text(IS_SETTLED))).scalar_one():
         return False
+    if not await is_empty(connection):
+        raise StorageError("the campaign was empty when the file was read, and is not now: run the import again")
     await _prepare(connection)
-    # Beside a lone MIN, SQLite takes the other columns from the row that holds it: the file's first about the person.
-    await _run(
-        connection,
-        "INSERT INTO persons (sender, identity, kind, profession, exposure_set_id, sealed, rung, identity_review, "
-        "excluded, excluded_reason, excluded_by) "
-        "SELECT sender, identity, kind, profession, exposure_set_id, sealed, '', '', '', '', '' FROM ("
-        "SELECT sender, identity, kind, profession, exposure_set_id, sealed, MIN(line) FROM staged_records "
-        "WHERE import_id = :import_id GROUP BY sender, identity) AS first_rows",
-        import_id=import_id,
-    )
-    index = await connection.execute(text(f"SELECT sql FROM sqlite_master WHERE type = 'index' AND name = '{_INDEX}'"))
-    build = str(index.scalar_one())
-    await _run(connection, f"DROP INDEX {_INDEX}")
-    await insert_records(connection, import_id)
-    await _run(connection, build)
+    # Declared alike, and empty: SQLite copies pages, indexes too (sqlite.org, "xfer optimization" in insert.c).
+    await _run(connection, "INSERT INTO main.persons SELECT * FROM staging.persons")
+    await _run(connection, "INSERT INTO main.records SELECT * FROM staging.records")
     # Only of whom several rows speak, there is something to unite.
     await _run(
         connection,
         "INSERT INTO arriving (sender, identity, line, row_count, sets, profession) "
-        f"SELECT p.sender, p.identity, k.line, k.row_count, k.sets, k.profession FROM ("
-        f"SELECT r.person_id, MIN(r.line) AS line, COUNT(*) AS row_count, {_SETS} AS sets, "
-        f"{_PROFESSION} AS profession FROM records r WHERE r.person_id IN "
-        "(SELECT person_id FROM records GROUP BY person_id HAVING COUNT(*) > 1) GROUP BY r.person_id) AS k "
-        "CROSS JOIN persons p WHERE p.id = k.person_id",
+        f"SELECT p.sender, p.identity, k.line, k.row_count, k.sets, k.profession FROM (SELECT r.person_id, "
+        f"MIN(r.line) AS line, COUNT(*) AS row_count, {_SETS} AS sets, {_PROFESSION} AS profession "
+        "FROM staging.repeated d CROSS JOIN main.records r WHERE r.id = d.id GROUP BY r.person_id) AS k "
+        "CROSS JOIN main.persons p WHERE p.id = k.person_id",
     )
     await _combine(connection, sets)
     await _run(
@@ -207,10 +202,10 @@ async def warn_of_ranks(connection: AsyncConnection, newest: int) -> None:
     )
 
 
-async def has_staged_professionals(connection: AsyncConnection, import_id: int) -> bool:
+async def has_professionals(connection: AsyncConnection, import_id: int) -> bool:
     """Whether the file being absorbed speaks of professionals."""
     found = await connection.execute(
-        text("SELECT EXISTS (SELECT 1 FROM staged_records WHERE import_id = :import_id AND kind = 'professional')"),
+        text("SELECT EXISTS (SELECT 1 FROM records WHERE import_id = :import_id AND profession IS NOT NULL)"),
         {"import_id": import_id},
     )
     return bool(found.scalar_one())
@@ -249,7 +244,7 @@ async def touch_groups(connection: AsyncConnection, import_id: int) -> bool:
     """Note the groups that this file touches and that hold a nameless row; False if there are none."""
     await _run(
         connection,
-        "INSERT INTO touched_groups (group_key) SELECT DISTINCT s.group_key FROM staged_records s "
+        "INSERT INTO touched_groups (group_key) SELECT DISTINCT s.group_key FROM records s "
         "WHERE s.import_id = :import_id AND s.group_key IN "
         "(SELECT group_key FROM records WHERE forename_key IS NULL AND group_key IS NOT NULL)",
         import_id=import_id,
@@ -459,6 +454,20 @@ async def reseal(connection: AsyncConnection, rows: list[tuple[int, bytes]]) -> 
     values = [{"person": person, "sealed": sealed} for person, sealed in rows]
     if values:
         await connection.execute(text("UPDATE persons SET sealed = :sealed WHERE id = :person"), values)
+
+
+async def take_staged_fields(connection: AsyncConnection, import_id: int) -> None:
+    """Insured persons whose sealed fields a withdrawn row gave, and of whom the file being absorbed speaks, get those
+    of its first row about them. (A value is sealed with its identity, and opens nowhere else.)"""
+    await _run(
+        connection,
+        "UPDATE main.persons SET sealed = k.sealed FROM (SELECT p.id, w.sealed, MIN(w.line) "
+        "FROM departing d CROSS JOIN main.persons p CROSS JOIN main.records r CROSS JOIN staging.staged_records w "
+        "WHERE d.is_first AND p.id = d.person_id AND p.kind = 'insured' AND r.person_id = p.id "
+        "AND r.import_id = :import_id AND w.line = r.line AND w.identity = p.identity AND w.sender = p.sender "
+        "GROUP BY p.id) AS k WHERE main.persons.id = k.id",
+        import_id=import_id,
+    )
 
 
 async def remove_departed(connection: AsyncConnection) -> tuple[int, int]:

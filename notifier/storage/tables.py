@@ -42,7 +42,7 @@ class Campaign(SQLModel, table=True):
 
 
 class Import(SQLModel, table=True):
-    """One file taken in. The same bytes under the same profile and senders complete only once."""
+    """One reading of a file. The same bytes under the same profile count only once."""
 
     __tablename__ = "imports"
     id: int | None = _id()  # type: ignore[assignment]
@@ -50,7 +50,8 @@ class Import(SQLModel, table=True):
     state: str  # staging | held | complete | undone | forgotten
     sha256: str
     profile: str
-    settings_digest: str  # of what decides the reading: profile text, senders' names
+    settings_digest: str  # of what decides the reading beside the bytes: what the profile says, the incident
+    senders: str = _plain()  # JSON: which names of senders the reading used (profiles.Senders.met)
     incident: str = ""
     name: str
     size_bytes: int = Field(sa_type=BigInteger)
@@ -62,11 +63,14 @@ class Import(SQLModel, table=True):
     received_at: str = _plain()
     received_from: str = _plain()
     expected_rows: int | None = None
+    # Whether the cover note's hash was compared.
+    sha256_checked: bool = Field(default=False, sa_column_kwargs={"server_default": text("FALSE")})
     held_reason: str = _plain()  # senders | rejections: why a file is held
     accepted_by: str = _plain()  # who accepted a share of rejections above the limit
     rows_read: int = 0
     records: int = 0
     rejections: int = 0
+    verdicts: str = _plain()  # JSON: what became of the rows, with alarms (intake/verdicts.py)
     persons_new: int = 0
     persons_known: int = 0
     begun_ms: int | None = Field(default=None, sa_type=BigInteger)
@@ -146,28 +150,6 @@ class ExposureSet(SQLModel, table=True):
     canonical: str = Field(unique=True)
 
 
-class StagedRecord(SQLModel, table=True):
-    """Rows of the file being read; without index, emptied by the transaction that completes the import."""
-
-    __tablename__ = "staged_records"
-    import_id: int = Field(primary_key=True)
-    line: int = Field(primary_key=True)
-    kind: str
-    sender: str
-    identity: bytes
-    group_key: bytes | None = None
-    forename_key: bytes | None = None
-    birth_rank: int | None = None
-    key_member: bytes | None = None
-    key_nir_rank: bytes | None = None
-    key_nir_forename: bytes | None = None
-    key_contract: bytes | None = None
-    exposure_set_id: int
-    profession: str = ""
-    warnings: str = ""
-    sealed: bytes
-
-
 class Record(SQLModel, table=True):
     """A row we could use: provenance (file, line) and the keys on which matching joins. Exactly one person (I1)."""
 
@@ -190,7 +172,8 @@ class Record(SQLModel, table=True):
     nameless_identity: bytes | None = None
     nameless_sealed: bytes | None = None
     __table_args__ = (
-        UniqueConstraint("import_id", "line"),
+        # Indexes rather than constraints: a first file builds them by sort.
+        Index("records_line", "import_id", "line", unique=True),
         Index("records_person", "person_id"),
         Index(
             "records_nameless",
@@ -219,7 +202,15 @@ class Person(SQLModel, table=True):
     excluded_reason: str = ""
     excluded_by: str = ""
     excluded_ms: int | None = Field(default=None, sa_type=BigInteger)
-    __table_args__ = (UniqueConstraint("sender", "identity"), Index("persons_contact", "contact_id"))
+    __table_args__ = (
+        Index("persons_identity", "identity", "sender", unique=True),
+        Index(
+            "persons_contact",
+            "contact_id",
+            sqlite_where=text("contact_id IS NOT NULL"),
+            postgresql_where=text("contact_id IS NOT NULL"),
+        ),
+    )
 
 
 class Contact(SQLModel, table=True):

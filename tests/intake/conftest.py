@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +14,8 @@ from sqlalchemy import text
 
 from notifier.intake.directories import stage_directory
 from notifier.intake.exports import AlreadyImported, StagedImport, complete, stage_export, write_rejections
+from notifier.people.arrivals import absorb_directory, absorb_export
+from notifier.storage.waiting import beside
 
 HEADINGS = {
     "viamedis-insured": "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE",
@@ -68,8 +72,18 @@ class Intake:
 
     def complete(self, staged: StagedImport) -> Path | None:
         async def work() -> None:
-            async with self.opened() as database, database.write() as connection:
-                await complete(connection, staged, persons_new=staged.records, persons_known=0, now=self.now)
+            is_export = staged.kind == "export"
+            async with (
+                self.opened() as database,
+                database.absorb() if is_export else database.write() as connection,
+            ):
+                new = known = 0
+                if is_export:
+                    arrivals = await absorb_export(connection, self.vault, staged.import_id)
+                    new, known = arrivals.persons_new, arrivals.persons_known
+                else:
+                    await absorb_directory(connection, self.vault, staged.import_id)
+                await complete(connection, staged, persons_new=new, persons_known=known, now=self.now)
 
         asyncio.run(work())
         return write_rejections(self.folder, staged)
@@ -100,12 +114,20 @@ class Intake:
         return [(row["line"], row["heading"], row["code"]) for row in found]
 
     def staged(self) -> list[dict]:
-        return self.query(
-            "SELECT staged_records.*, canonical FROM staged_records "
-            "JOIN exposure_sets ON exposure_sets.id = exposure_set_id ORDER BY import_id, line"
-        )
+        """The rows that wait, or those that became records."""
+        waiting = beside(self.folder / "campaign.db")
+        if not waiting.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(waiting)) as database:
+            database.execute("ATTACH DATABASE ? AS main_file", (str(self.folder / "campaign.db"),))
+            database.row_factory = sqlite3.Row
+            found = database.execute(
+                "SELECT staged_records.*, canonical FROM staged_records "
+                "JOIN main_file.exposure_sets x ON x.id = exposure_set_id ORDER BY import_id, line"
+            )
+            return [dict(row) for row in found]
 
-    def snapshot(self, tables: Iterable[str] = ("imports", "staged_records", "contacts", "rejections", "entries")):
+    def snapshot(self, tables: Iterable[str] = ("imports", "records", "contacts", "rejections", "entries")):
         return {table: self.query(f"SELECT * FROM {table}") for table in tables}
 
 

@@ -114,7 +114,7 @@ def test_the_password_is_asked_once_on_a_terminal(write, intake, monkeypatch) ->
 
 def test_the_password_is_no_setting_and_not_shown(folder) -> None:
     load(folder, {PASSWORD: SECRET})
-    assert SECRET not in repr(archives.Wrapping("zip", "a.csv", 1, SECRET.encode()))
+    assert SECRET not in repr(archives.Wrapping("zip", 0, 1, SECRET.encode()))
 
 
 def test_a_workbook_in_an_archive_is_held_up_to_a_limit(write, intake, monkeypatch) -> None:

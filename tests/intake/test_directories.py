@@ -9,6 +9,7 @@ import pytest
 from notifier.intake.exports import AlreadyImported
 from notifier.model import Contact, Postal
 from notifier.people.identity import InsuredFacts, forename_key, rungs
+from notifier.vault import ranked_key
 
 from .conftest import HEADINGS, rows_of
 
@@ -42,14 +43,15 @@ def test_a_member_becomes_a_contact(write, intake) -> None:
     assert stored["household"] == vault.digest("household", "clairval", "CT0001")
     told = ("kind", "link", "status", "language", "as_of", "current", "has_postal", "provider", "sender", "line")
     assert [stored[name] for name in told] == [
-        "member", "A", "active", "fr", "2024-02-01", 0, 1, "orange", "clairval", 2,
+        "member", "A", "active", "fr", "2024-02-01", 1, 1, "orange", "clairval", 2,
     ]  # fmt: skip
     facts = InsuredFacts("clairval", "2550814168025", "1955-08-02", "ANNE ZOE", "LEFEVRE", 1, "CT0001", "AD0007")
     ladder = rungs(facts)
     assert stored["forename_key"] == vault.digest(*forename_key(facts))
-    keys = (ladder.member, ladder.nir_rank, ladder.nir_forename, ladder.contract)
-    columns = ("key_member", "key_nir_rank", "key_nir_forename", "key_contract")
+    keys = (ladder.member, ladder.nir_forename, ladder.contract)
+    columns = ("key_member", "key_nir_forename", "key_contract")
     assert [stored[column] for column in columns] == [vault.digest(*key) for key in keys]
+    assert stored["key_nir_rank"] == ranked_key(vault.digest(*ladder.nir_rank[0]), ladder.nir_rank[1])
     assert opened(intake, stored) == Contact(
         "Lefèvre", "Anne-Zoé", "Mme", email="anne@orange.fr", birth_date="1955-08-02",
         postal=Postal(("3 rue des Acanthes", "Bât. B"), "00000", "Clairval"),

@@ -57,6 +57,7 @@ def test_taken_with_its_verdicts(write, intake, file: Hostile) -> None:
     recorded = intake.query("SELECT encoding FROM imports")[0]["encoding"]
     assert recorded.startswith(file.recorded)
     assert recorded.startswith(staged.encoding)
+    assert tuple(staged.verdicts.alarms) == file.alarms
     names = [intake.vault.unseal("person", each["identity"], each["sealed"])["name"] for each in intake.staged()]
     assert names[: len(file.names)] == list(file.names)
 

@@ -81,7 +81,7 @@ def test_rows_of_empty_cells_are_no_rows(write, intake) -> None:
 
 def test_too_many_and_too_few_fields(write, intake) -> None:
     intake.stage(write(rows_of("viamedis-insured", GOOD + ";9", "Total : 2")), "viamedis-insured")
-    assert intake.rejected() == [(2, "", "columns"), (3, "", "columns")]
+    assert intake.rejected() == [(2, "", "columns"), (3, "", "trailer")]
 
 
 def test_a_quoted_heading_with_a_line_break(write, intake) -> None:

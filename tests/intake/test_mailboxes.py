@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.intake.mailboxes import mailbox, provider, providers
+from notifier.errors import SettingsError
+from notifier.intake.mailboxes import mailbox, provider, providers, rules, suggestion
 
 
 @pytest.mark.parametrize(
     ("cell", "value", "code"),
     [
         ("anne.lefevre@courriel.example", "anne.lefevre@courriel.example", ""),
-        (" <Anne.Lefevre@courriel.example>. ", "Anne.Lefevre@courriel.example", ""),
+        (" anne@courriel.example\u00a0", "anne@courriel.example", ""),
+        (" <Anne.Lefevre@courriel.example>. ", "Anne.Lefevre@courriel.example", "email_trimmed"),
+        ("anne@courriel.example.", "anne@courriel.example", "email_trimmed"),
+        ("anne@courriel.example;", "anne@courriel.example", "email_trimmed"),
+        ("mailto:anne@courriel.example", "anne@courriel.example", "email_trimmed"),
+        ('"Anne Lefèvre" <anne@courriel.example>', "anne@courriel.example", "email_trimmed"),
+        ("Anne Lefèvre <anne@courriel.example>", "anne@courriel.example", "email_trimmed"),
+        ("'anne@courriel.example'", "anne@courriel.example", "email_trimmed"),
+        ("anne@orange.fr <paul@courriel.example>", "", "email_several"),
+        ("anne@gmial.com", "", "email_typo"),
+        ("anne@GMAIL.FR", "", "email_typo"),
+        ("anne@wanadoo,fr", "", "email_syntax"),
+        ("anne@courriel.example/paul@courriel.example", "", "email_several"),
+        ("test@courriel.example", "", "email_placeholder"),
+        ("0", "", "email_placeholder"),
         ("o'neill+sante@courriel.example", "o'neill+sante@courriel.example", ""),
         ("anne@santé.example", "anne@xn--sant-epa.example", ""),
         ("", "", "email_missing"),
@@ -33,6 +48,46 @@ from notifier.intake.mailboxes import mailbox, provider, providers
 )
 def test_mailbox(cell: str, value: str, code: str) -> None:
     assert mailbox(cell) == (value, code)
+
+
+@pytest.mark.parametrize(
+    ("cell", "meant"),
+    [
+        ("anne@wanadoo,fr", "anne@wanadoo.fr"),
+        ("anne@gmial.com", "anne@gmail.com"),
+        ("anne@gmail..com", "anne@gmail.com"),
+        ("anne@orange.fr", ""),
+        ("anne@inconnu", ""),
+        ("hélène@wanadoo,fr", ""),
+        ("", ""),
+    ],
+)
+def test_what_was_probably_meant_is_said_and_never_used(cell: str, meant: str) -> None:
+    assert suggestion(cell) == meant
+    assert not meant or mailbox(cell).value == ""
+
+
+def test_a_campaign_names_the_addresses_of_its_own_staff(folder) -> None:
+    assert rules(folder).own == ""
+    (folder / "data").mkdir()
+    text = '[placeholders]\nwords = ["rien"]\naddresses = ["Agence.Lyon@clairval.example"]\n[typos]\n'
+    (folder / "data" / "mailboxes.toml").write_text(text)
+    own = rules(folder)
+    assert own.own == text
+    assert mailbox("agence.lyon@CLAIRVAL.example", own) == ("", "email_placeholder")
+    assert mailbox("agence.nice@clairval.example", own).code == ""
+    assert mailbox("rien@courriel.example", own) == ("", "email_placeholder")
+    assert mailbox("neant@courriel.example", own).value == "neant@courriel.example"
+
+
+@pytest.mark.parametrize(
+    "text", ["[placeholders]\nwords = []\n", "x", "[placeholders]\nwords = 3\naddresses = []\n[typos]\n"]
+)
+def test_rules_that_cannot_be_read_are_told_with_their_path(folder, text: str) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "mailboxes.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"mailboxes\.toml"):
+        rules(folder)
 
 
 def test_provider_of_the_shipped_table(folder) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from notifier.campaign import shipped
 from notifier.errors import ExportError, SettingsError
-from notifier.intake.trials import Trial, Verdict, try_out
+from notifier.intake.trials import Trial, try_out
+from notifier.intake.verdicts import Verdict, verdict_of
 
 from .conftest import GOOD, HEADINGS, rows_of
 
@@ -43,7 +44,7 @@ def test_its_verdicts_are_those_of_the_intake(profile: str, look, intake) -> Non
     trial = look(path, profile)
     staged = intake.stage(path, profile)
     assert trial.whole
-    assert (trial.rows, trial.verdicts.get("rejected", 0)) == (staged.rows, staged.rejections)
+    assert (trial.rows, trial.verdicts.rows.get(Verdict.REJECTED, 0)) == (staged.rows, staged.rejections)
     told = Counter({(column, code): count for (column, code), count in trial.rejections.items()})
     assert told == Counter((heading, code) for _, heading, code in intake.rejected())
     if profile == "directory":
@@ -51,10 +52,13 @@ def test_its_verdicts_are_those_of_the_intake(profile: str, look, intake) -> Non
         return
     records = intake.staged()
     assert trial.exposures == Counter(row["canonical"] for row in records)
-    assert trial.verdicts["warned"] == sum(bool(row["warnings"]) for row in records)
+    told = [row["warnings"].split(",") if row["warnings"] else [] for row in records]
+    for verdict in (Verdict.ACCEPTED, Verdict.REPAIRED, Verdict.WARNED):
+        assert trial.verdicts.rows.get(verdict, 0) == sum(verdict_of(codes) is verdict for codes in told)
+    assert trial.verdicts == staged.verdicts
     assert trial.professions == Counter(row["profession"] for row in records if row["profession"])
     codes = Counter(code for row in records for code in (row["warnings"] or "").split(",") if code)
-    assert trial.warnings == codes
+    assert {**trial.warnings, **trial.repairs} == codes
 
 
 def test_it_stores_nothing(look, intake, write, folder: Path) -> None:
@@ -97,7 +101,7 @@ def test_it_stops_where_it_was_told(most: int, look, write) -> None:
     assert (trial.rows, trial.whole) == (most, most == 5)
     assert [row.line for row in trial.first] == [2, 3][:most]
     expected = [Verdict.ACCEPTED, Verdict.REJECTED, Verdict.ACCEPTED, Verdict.REJECTED, Verdict.ACCEPTED][:most]
-    assert trial.verdicts == Counter(verdict.value for verdict in expected)
+    assert trial.verdicts.rows == Counter(expected)
 
 
 def test_no_nir_and_no_account_is_shown_wherever_it_stands(look, write) -> None:
@@ -154,7 +158,7 @@ def test_a_column_that_the_profile_ignores_is_not_read(look, write, folder: Path
     text = (shipped("data") / "profiles" / "viamedis-insured.toml").read_text(encoding="utf-8")
     (own / "wider.toml").write_text('ignored = ["Montant"]\n' + text, encoding="utf-8")
     trial = look(write(HEADINGS["viamedis-insured"] + ";MONTANT\n" + GOOD + ";12,50\n"), "wider")
-    assert trial.verdicts == {"accepted": 1}
+    assert trial.verdicts.rows == {Verdict.ACCEPTED: 1}
     assert trial.columns[-1] == ("MONTANT", "")
     assert "12,50" not in trial.first[0].values.values()
     (own / "wider.toml").write_text('ignored = ["N.I.R."]\n' + text, encoding="utf-8")

@@ -331,7 +331,9 @@ def test_the_bound_settings_come_back_as_they_were(opened, vault, settings, fold
                 assert await segment_key(connection, 1) == keys[0]
                 with pytest.raises(StorageError, match="no segment"):
                     await segment_key(connection, 99)
-            assert (frozen.incidents, frozen.senders) == (settings.incidents, settings.senders)
+            assert frozen.incidents == settings.incidents
+            # How exports write a sender decides nothing any more.
+            assert frozen.senders == tuple(each.model_copy(update={"names": ()}) for each in settings.senders)
             assert (frozen.relay.host, frozen.relay.port, frozen.doubt) == ("127.0.0.1", 2525, settings.doubt)
 
     asyncio.run(story())

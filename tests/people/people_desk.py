@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 from sqlalchemy import text
 
 from notifier.campaign import Settings
@@ -26,9 +27,10 @@ from notifier.people.identity import (
 )
 from notifier.people.reviews import decide
 from notifier.people.waves import Plan, plan
+from notifier.storage import persons, staging
 from notifier.storage.database import Database, insert_many
 from notifier.storage.exposures import ExposureSets
-from notifier.vault import Vault
+from notifier.vault import Vault, ranked_key
 
 NOW = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
 ADDRESS = Postal(("1 rue des Lilas",), "00000", "Clairval")
@@ -108,6 +110,11 @@ def both(row: Insured, **changes: Any) -> Member:
     return replace(member, **changes)
 
 
+_STAGED = {
+    name: pl.Binary if name in ("identity", "sealed") or "key" in name
+    else pl.Int64 if name in ("line", "birth_rank", "exposure_set_id") else pl.String
+    for name in staging.ROW
+}  # fmt: skip
 _KEYS = ("group_key", "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract")
 
 
@@ -124,15 +131,17 @@ class Desk:
 
     def keys(self, facts: InsuredFacts) -> dict[str, bytes | None]:
         ladder = rungs(facts)
-        keys = (
-            group_key(facts),
-            forename_key(facts),
-            ladder.member,
-            ladder.nir_rank,
-            ladder.nir_forename,
-            ladder.contract,
+        group = self._digest(group_key(facts))
+        ranked = ranked_key(group, facts.rank) if group is not None and ladder.nir_rank is not None else None
+        digests = (
+            group,
+            self._digest(forename_key(facts)),
+            self._digest(ladder.member),
+            ranked,
+            self._digest(ladder.nir_forename),
+            self._digest(ladder.contract),
         )
-        return {name: self._digest(key) for name, key in zip(_KEYS, keys, strict=True)}
+        return dict(zip(_KEYS, digests, strict=True))
 
     async def _begin(self, connection: Any, kind: str, as_of: str = "") -> int:
         made = await connection.execute(
@@ -151,63 +160,43 @@ class Desk:
         async with self.database.write() as connection:
             number = await self._begin(connection, "export")
             sets = await ExposureSets.load(connection)
+            staged = []
             for line, row in enumerate(rows, start=2):
                 exposed = await sets.intern(Exposure(*one.split(":")) for one in row.exposures)
                 if isinstance(row, Practice):
-                    await self._stage_practice(connection, number, line, row, exposed)
+                    staged.append(await self._stage_practice(connection, number, line, row, exposed))
                 else:
-                    await self._stage_insured(connection, number, line, row, exposed)
-            arrivals = await absorb_export(connection, self.vault, number)
-            await connection.execute(text("DELETE FROM staged_records"))
-        return arrivals
+                    staged.append(self._stage_insured(line, row, exposed))
+            declared, first = await staging.declared(connection), await persons.is_empty(connection)
+        waiting = staging.Staging(self.database.path, number, declared)
+        waiting.add(pl.DataFrame(staged, schema=_STAGED))
+        if first:
+            waiting.settle()
+        waiting.close()
+        async with self.database.absorb() as connection:
+            return await absorb_export(connection, self.vault, number)
 
-    async def _stage_insured(self, connection: Any, number: int, line: int, row: Insured, exposed: int) -> None:
+    def _stage_insured(self, line: int, row: Insured, exposed: int) -> dict[str, Any]:
         facts = row.facts()
         identity = self._digest(insured_identity(facts))
         assert identity is not None, "intake would have rejected this row"
         sealed = self.vault.seal("person", identity, Contact(row.name, row.forename, birth_date=row.birth).fields())
-        keys = self.keys(facts)
-        await insert_many(
-            connection,
-            "staged_records",
-            (
-                "import_id",
-                "line",
-                "kind",
-                "sender",
-                "identity",
-                *keys,
-                "birth_rank",
-                "exposure_set_id",
-                "profession",
-                "warnings",
-                "sealed",
-            ),
-            [(number, line, "insured", row.sender, identity, *keys.values(), row.rank, exposed, "", "", sealed)],
-        )
+        return {
+            "line": line, "kind": "insured", "sender": row.sender, "identity": identity, **self.keys(facts),
+            "birth_rank": row.rank, "exposure_set_id": exposed, "profession": "", "warnings": "", "sealed": sealed,
+        }  # fmt: skip
 
-    async def _stage_practice(self, connection: Any, number: int, line: int, row: Practice, exposed: int) -> None:
+    async def _stage_practice(
+        self, connection: Any, number: int, line: int, row: Practice, exposed: int
+    ) -> dict[str, Any]:
         identity = self.vault.digest(*row.identity_key())
         fields = Contact("", "", company=row.company, email=row.email, postal=row.postal).fields()
-        await insert_many(
-            connection,
-            "staged_records",
-            ("import_id", "line", "kind", "sender", "identity", "exposure_set_id", "profession", "warnings", "sealed"),
-            [
-                (
-                    number,
-                    line,
-                    "professional",
-                    row.sender,
-                    identity,
-                    exposed,
-                    row.profession,
-                    "",
-                    self.vault.seal("person", identity, fields),
-                )
-            ],
-        )
         await self._contact(connection, number, line, row, identity, fields, {"kind": "professional"})
+        return {
+            "line": line, "kind": "professional", "sender": row.sender, "identity": identity,
+            "exposure_set_id": exposed, "profession": row.profession, "warnings": "",
+            "sealed": self.vault.seal("person", identity, fields),
+        }  # fmt: skip
 
     async def _contact(
         self, connection: Any, number: int, line: int, row: Member | Practice, identity: bytes, fields: dict[str, Any],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -321,7 +322,7 @@ def test_what_it_says_of_itself_and_the_journal(campaigns):
     assert [subject for subject, _ in entries] == [people.sha256, members.sha256]
     assert (
         b'"facts":{"by":"dpo","decisions_dropped":0,"kind":"export","persons_removed":1,"profile":"viamedis-insured",'
-        b'"records":2}'
+        b'"records":2,"rejections_reopened":0}'
     ) in bytes(entries[0][1])
     assert states == [("undone",), ("complete",), ("undone",)]
 
@@ -344,25 +345,25 @@ def test_the_same_file_may_be_taken_in_again(campaigns):
     asyncio.run(work())
 
 
-def test_one_file_under_two_profiles_goes_as_a_whole(campaigns):
-    """The journal knows a file by its SHA-256 alone."""
-    shops = "viamedis-professional"
+def test_one_workbook_under_two_profiles_goes_as_a_whole(campaigns):
+    """The journal knows a file by its SHA-256 alone; a workbook may have a sheet for each of two profiles."""
 
     async def work():
         async with campaigns() as desk:
-            own = desk.app.folder / "data" / "profiles"
-            own.mkdir(parents=True)
-            (own / "again.toml").write_text(
-                (Path(__file__).parents[2] / "data" / "profiles" / f"{shops}.toml").read_text(encoding="utf-8"),
-                encoding="utf-8",
-            )
-            await desk.take(SHOPS)
-            path = next(desk.app.folder.glob("file-*"))
-            assert [one.already async for one in take_exports(desk.app, [path], profile="again", incident=None)] == [
-                False
-            ]
+            path = desk.app.folder / "both.xlsx"
+            book = xlsxwriter.Workbook(path)
+            for file in (SHOPS, PEOPLE):
+                sheet = book.add_worksheet(file.profile)
+                for number, line in enumerate((HEADS[file.profile], *file.rows)):
+                    sheet.write_row(number, 0, line.split(";"))
+            book.close()
+            for file, profile in ((SHOPS, "viamedis-professional"), (PEOPLE, "viamedis-insured")):
+                [done] = [each async for each in take_exports(desk.app, [path], profile=profile, incident=None)]
+                assert (done.already, done.replaced, done.rows) == (False, 0, len(file.rows))
+                desk.taken[file] = done.sha256
+            assert desk.taken[SHOPS] == desk.taken[PEOPLE]
             undone = await desk.undo(SHOPS)
-            assert (undone.records, undone.persons_removed) == (4, 2)
+            assert (undone.records, undone.persons_removed) == (4, 4)
             assert (await desk.contents())["imports"] == []
             await desk.proven()
 

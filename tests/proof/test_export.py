@@ -53,6 +53,7 @@ def test_i1_the_summary_leads_from_rows_to_persons_to_terms(files):
     assert {term for term, count in wave["not_frozen"].items() if count} == {"pending"}
     assert summary["balances"]
     assert summary["open"] == {"rejections": 1, "reviews": 0}
+    assert {state: count for state, count in summary["rejections"].items() if count} == {"open": 1}
     (source,) = summary["sources"]
     assert (source["rows"], source["records"], source["rejections"]) == (18, 17, 1)
     assert summary["batches"][0]["files"].keys() == {"templates/fr/insured.md", "data/categories.toml"}

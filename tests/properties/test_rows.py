@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +23,19 @@ from hypothesis import strategies as st
 from notifier.campaign import Settings, load, shipped
 from notifier.errors import ExportError
 from notifier.intake import profiles
-from notifier.intake.columns import find_in_text
+from notifier.intake.cells import mended
+from notifier.intake.columns import Layout, find_in_text
 from notifier.intake.dates import birth_date
+from notifier.intake.directories import members
 from notifier.intake.exports import StagedImport, stage_export
 from notifier.intake.files import survey
 from notifier.intake.identifiers import birth_rank, nir, nir_key
 from notifier.intake.mailboxes import mailbox
-from notifier.intake.normal_forms import normal_names, normal_numbers, packed, with_nir
-from notifier.intake.records import FileContext, insured
+from notifier.intake.normal_forms import birth_dates, normal_names, normal_numbers, packed, with_nir
+from notifier.intake.professionals import professionals
+from notifier.intake.records import KEYS, FileContext, insured
 from notifier.intake.rows import Rows, read
+from notifier.intake.verdicts import Verdict
 from notifier.people.identity import (
     InsuredFacts,
     forename_key,
@@ -40,7 +46,8 @@ from notifier.people.identity import (
     rungs,
 )
 from notifier.storage.database import create_database, open_database
-from notifier.vault import PACKED_BYTES, Keys, Vault, pack
+from notifier.storage.waiting import beside
+from notifier.vault import PACKED_BYTES, Keys, Vault, pack, ranked_key
 
 NOW = datetime(2024, 2, 9, 8, tzinfo=UTC)
 TODAY = date(2024, 2, 9)
@@ -86,10 +93,10 @@ def test_name_and_number_twins_agree(cells: list[str]) -> None:
 @given(st.lists(TEXT, min_size=1, max_size=4))
 def test_packed_digests_are_the_vaults_digests(parts: list[str]) -> None:
     assume(all(len(part.encode()) <= PACKED_BYTES for part in parts))
-    assert VAULT.digests(["".join(pack(part) for part in parts), None]) == [VAULT.digest(*parts), None]
+    assert VAULT.digests(["".join(pack(part) for part in parts).encode(), None]) == [VAULT.digest(*parts), None]
     frame = pl.DataFrame([parts], schema=[str(index) for index in range(len(parts))], orient="row")
     column = frame.select(packed("first", *(pl.col(name) for name in frame.columns))).to_series()
-    assert VAULT.digests(column.to_list()) == [VAULT.digest("first", *parts)]
+    assert VAULT.digests(column.cast(pl.Binary).to_list()) == [VAULT.digest("first", *parts)]
 
 
 _LABELS = st.text("abcXYZ019-", min_size=1, max_size=12)
@@ -103,6 +110,17 @@ def test_what_the_quick_address_rule_accepts_the_validator_accepts(local: str, l
         validate_email(
             reading.value, strict=True, check_deliverability=False, globally_deliverable=False, test_environment=True
         )
+
+
+_DAY = st.builds("{:02d}/{:02d}/{:04d}".format, st.integers(0, 40), st.integers(0, 99), st.integers(1880, 2030))
+
+
+@given(st.lists(_DAY | TEXT | st.text("0123456789/- ", max_size=12), max_size=8))
+@example(["29/02/2000", "29/02/2001", "01/01/1904", "31/12/1903", TODAY.strftime("%d/%m/%Y"), "00/02/1955"])
+def test_birth_date_twins_agree(cells: list[str]) -> None:
+    births, codes = birth_dates(pl.Series("birth_date", cells, dtype=pl.String), TODAY)
+    expected = [birth_date(cell, TODAY) for cell in cells]
+    assert list(zip(births, codes, strict=True)) == [(each.value, each.code) for each in expected]
 
 
 @given(TEXT | NUMBERISH, TEXT | st.text("0123456789/- ", max_size=12))
@@ -152,16 +170,48 @@ def test_keys_of_a_batch_are_those_of_people_identity(cells) -> None:
         if identity is not None:
             ladder = rungs(facts)
             each = (group_key(facts), forename_key(facts))
-            keys = (ladder.member, ladder.nir_rank, ladder.nir_forename, ladder.contract)
+            keys = (ladder.member, ladder.nir_forename, ladder.contract)
             digests = [VAULT.digest(*part) if part else None for part in (*each, *keys)]
-            expected.append((line, VAULT.digest(*identity), digests[0], digests[1], facts.rank, *digests[2:]))
-    stored = batch.records(1, dict.fromkeys(batch.exposures, 1))
-    assert [(row[1], *row[4:12]) for row in stored] == expected
+            ranked = ranked_key(VAULT.digest(*ladder.nir_rank[0]), ladder.nir_rank[1]) if ladder.nir_rank else None
+            digests.insert(3, ranked)
+            expected.append((line, VAULT.digest(*identity), *digests, facts.rank))
+    stored = batch.records
+    assert stored.select("line", "identity", *KEYS, "birth_rank").rows() == expected
     assert batch.kept + len(batch.rejections) == len(rows)  # I1
-    for row in stored:
-        name, forename = rows[row[1] - 2][2:4]
-        fields = VAULT.unseal("person", row[4], row[15])
+    for line, identity, sealed in stored.select("line", "identity", "sealed").iter_rows():
+        name, forename = rows[line - 2][2:4]
+        fields = VAULT.unseal("person", identity, sealed)
         assert (fields.get("name", ""), fields.get("forename", "")) == (name, forename)
+
+
+_AROUND = st.text("0123456789AaBb.@-,;<>' \u00a0éÃ©\ufffd#/=\"", max_size=20)
+_ANY = TEXT | _AROUND | st.sampled_from(["", "#N/A", "1000", "7,32829E+13", "10780054", "00000000000000", "8" * 13])
+
+
+@given(st.sampled_from(["viamedis-insured", "viamedis-professional", "directory"]), st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_i1_every_row_has_one_verdict_whatever_is_in_its_cells(name: str, data: st.DataObject) -> None:
+    """Of all kinds of files: kept or rejected, never lost, and every code has its meaning."""
+    profile, _ = profiles.load(Path("/nonexistent"), name, None)
+    roles = sorted(profile.roles)
+    cells = data.draw(st.lists(st.lists(_ANY, min_size=len(roles), max_size=len(roles)), min_size=1, max_size=3))
+    frame = pl.DataFrame(cells, schema=dict.fromkeys(roles, pl.String), orient="row")
+    frame, warned = mended(frame.with_columns(pl.int_range(2, 2 + len(cells)).alias("line")))
+    layout = Layout(tuple(roles), tuple(roles), 1, 0, ";")
+    campaign = load_sample()
+    reading = FileContext(profile, layout, "viamedis", profiles.Senders(campaign.senders), VAULT, TODAY, "clairval")
+    if name == "directory":
+        batch = members(Rows(frame, [], warned), reading, providers={}, as_of="")
+        assert len(batch.warned) == len(batch.contacts)
+    elif name == "viamedis-insured":
+        batch = insured(Rows(frame, [], warned), reading)
+    else:
+        batch = professionals(Rows(frame, [], warned), reading, providers={})
+    assert batch.kept + len(batch.rejections) == len(cells)
+    reading.tally.take(batch)
+    verdicts = reading.tally.verdicts()
+    assert sum(verdicts.rows.values()) == len(cells)
+    assert verdicts.rows.get(Verdict.REJECTED, 0) == len(batch.rejections)
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -201,7 +251,8 @@ def take(folder: Path, content: bytes) -> StagedImport:
             )
             assert isinstance(staged, StagedImport)
             async with database.read() as connection:
-                stored = (await connection.exec_driver_sql("SELECT line FROM staged_records")).scalars().all()
+                with contextlib.closing(sqlite3.connect(beside(folder / "campaign.db"))) as waiting:
+                    stored = [line for (line,) in waiting.execute("SELECT line FROM staged_records")]
                 refused = (await connection.exec_driver_sql("SELECT line FROM rejections")).scalars().all()
             assert (len(stored), len(refused)) == (staged.records, staged.rejections)
             assert len(set(stored)) == len(stored)

@@ -16,7 +16,8 @@ from notifier.errors import OperatorError, SettingsError, StorageError, TryLater
 from notifier.model import Entry
 from notifier.storage import database as storage
 from notifier.storage import journal, tables
-from notifier.storage.database import create_database, failure, open_database, sqlite_path
+from notifier.storage.database import create_database, open_database, sqlite_path
+from notifier.storage.failures import failure
 from notifier.vault import Keys, Vault
 
 

@@ -572,8 +572,9 @@ class Ledger:
     def _imported(self, sha256: str, facts: dict[str, Any], at: str) -> None:
         self.imports.append({**facts, "sha256": sha256, "at": at})
 
-    def _undone(self, sha256: str, _facts: dict[str, Any], _at: str) -> None:
-        self.imports = [item for item in self.imports if item["sha256"] != sha256]
+    def _undone(self, sha256: str, facts: dict[str, Any], _at: str) -> None:
+        gone = (sha256, facts["kind"], facts["profile"])  # a workbook may have been read with several profiles
+        self.imports = [item for item in self.imports if (item["sha256"], item["kind"], item["profile"]) != gone]
 
     def term(self, value: str) -> str:
         """The term of I1 under which a notification counts."""
@@ -688,7 +689,7 @@ def _is_counted(summary: dict[str, Any]) -> bool:
     one term to another, and no sum would show it."""
     tables = [wave[name] for wave in summary["waves"] for name in ("notifications", "frozen", "not_frozen")]
     counts = [summary["observation"]["days"], *(wave["owed"] for wave in summary["waves"])]
-    for table in (summary["bridge"], summary["open"], *tables):
+    for table in (summary["bridge"], summary["rejections"], summary["open"], *tables):
         counts.extend(table.values())
     return all(set(table) == set(TERMS) for table in tables) and all(type(it) is int and it >= 0 for it in counts)
 
@@ -722,6 +723,9 @@ def compare_summary(summary: dict[str, Any], ledger: Ledger) -> Iterator[str]:
     totals = {key: sum(item[key] for item in summary["sources"]) for key in ("rows", "records", "rejections")}
     if any(bridge[key] != totals[key] for key in totals):
         yield "the bridge from rows to persons does not start from the files taken in"
+    states = summary["rejections"]
+    if sum(states.values()) != bridge["rejections"] or states.get("open") != summary["open"]["rejections"]:
+        yield "the rejections by state are not those of the bridge, or not those that are said to be open"
     balances = (
         bridge["rows"] == bridge["records"] + bridge["rejections"]
         and bridge["records"] + bridge["persons_without_record"] == bridge["persons"] + bridge["same_person_again"]

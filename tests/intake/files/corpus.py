@@ -73,7 +73,7 @@ def _many_members() -> bytes:
 @dataclass(frozen=True)
 class Hostile:
     """``refused``: what the one line says. Else ``warnings`` of each record in order, and ``rejected``: (line, column,
-    code); ``encoding``: its recorded text begins and ends so."""
+    code); ``recorded``: what was recorded of the reading begins so."""
 
     content: bytes
     refused: str = ""
@@ -81,6 +81,7 @@ class Hostile:
     rejected: tuple[tuple[int, str, str], ...] = ()
     recorded: str = ""
     names: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 GOOD = text(ROW).encode()
@@ -179,11 +180,11 @@ FILES: dict[str, Hostile] = {
     ),
     "a-text-of-20-digits": Hostile(workbook(cells(NUM_CONTRAT="20041010050500013026"))),
     "an-error-cell": Hostile(altered(workbook(cells(RANG=7)), _SHEET, lambda xml: xml.replace(
-        b'<c r="F2"><v>7</v>', b'<c r="F2" t="e"><v>#N/A</v>'))),
+        b'<c r="F2"><v>7</v>', b'<c r="F2" t="e"><v>#N/A</v>')), warnings=("cell_error",)),
     "a-sheet-that-was-cut": Hostile(
         altered(workbook(cells()), _SHEET, lambda xml: xml.replace(
             b"</sheetData>", b'<row r="1048576"><c r="A1048576"><v>1</v></c></row></sheetData>')),
-        "ends on row 1,048,576",
+        rejected=((1048576, "DATE_NAISSANCE", "birth_missing"),), alarms=("cut_at_last_row",),
     ),
     "a-sheet-that-reaches-far": Hostile(
         altered(workbook(cells()), _SHEET, lambda xml: xml.replace(
@@ -203,5 +204,5 @@ FILES: dict[str, Hostile] = {
     "headings-only": Hostile(text().encode(), "headings and no rows"),
     "mixed-line-ends": Hostile(f"{HEADINGS}\n{ROW}\r\n{ROW}\n\r\n{ROW}".encode(), warnings=("",) * 3),
     "one-long-line": Hostile(GOOD + b"x" * (8 << 20), "longer than 2 MB"),
-    "trailer": Hostile(text(ROW, "Total : 1").encode(), rejected=((3, "", "columns"),)),
+    "trailer": Hostile(text(ROW, "Total : 1").encode(), rejected=((3, "", "trailer"),)),
 }  # fmt: skip

@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("profile", sa.String(), nullable=False),
         sa.Column("settings_digest", sa.String(), nullable=False),
+        sa.Column("senders", sa.String(), server_default="", nullable=False),
         sa.Column("incident", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
@@ -83,11 +84,13 @@ def upgrade() -> None:
         sa.Column("received_at", sa.String(), server_default="", nullable=False),
         sa.Column("received_from", sa.String(), server_default="", nullable=False),
         sa.Column("expected_rows", sa.Integer(), nullable=True),
+        sa.Column("sha256_checked", sa.Boolean(), server_default=sa.text("(FALSE)"), nullable=False),
         sa.Column("held_reason", sa.String(), server_default="", nullable=False),
         sa.Column("accepted_by", sa.String(), server_default="", nullable=False),
         sa.Column("rows_read", sa.Integer(), nullable=False),
         sa.Column("records", sa.Integer(), nullable=False),
         sa.Column("rejections", sa.Integer(), nullable=False),
+        sa.Column("verdicts", sa.String(), server_default="", nullable=False),
         sa.Column("persons_new", sa.Integer(), nullable=False),
         sa.Column("persons_known", sa.Integer(), nullable=False),
         sa.Column("begun_ms", sa.BigInteger(), nullable=True),
@@ -108,26 +111,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("next_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
-    )
-    op.create_table(
-        "staged_records",
-        sa.Column("import_id", sa.Integer(), nullable=False),
-        sa.Column("line", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("sender", sa.String(), nullable=False),
-        sa.Column("identity", sa.LargeBinary(), nullable=False),
-        sa.Column("group_key", sa.LargeBinary(), nullable=True),
-        sa.Column("forename_key", sa.LargeBinary(), nullable=True),
-        sa.Column("birth_rank", sa.Integer(), nullable=True),
-        sa.Column("key_member", sa.LargeBinary(), nullable=True),
-        sa.Column("key_nir_rank", sa.LargeBinary(), nullable=True),
-        sa.Column("key_nir_forename", sa.LargeBinary(), nullable=True),
-        sa.Column("key_contract", sa.LargeBinary(), nullable=True),
-        sa.Column("exposure_set_id", sa.Integer(), nullable=False),
-        sa.Column("profession", sa.String(), nullable=False),
-        sa.Column("warnings", sa.String(), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("import_id", "line"),
     )
     op.create_table(
         "waves",
@@ -384,10 +367,16 @@ def upgrade() -> None:
             ["exposure_sets.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("sender", "identity"),
     )
     with op.batch_alter_table("persons", schema=None) as batch_op:
-        batch_op.create_index("persons_contact", ["contact_id"], unique=False)
+        batch_op.create_index(
+            "persons_contact",
+            ["contact_id"],
+            unique=False,
+            sqlite_where=sa.text("contact_id IS NOT NULL"),
+            postgresql_where=sa.text("contact_id IS NOT NULL"),
+        )
+        batch_op.create_index("persons_identity", ["identity", "sender"], unique=True)
 
     op.create_table(
         "attempts",
@@ -481,9 +470,9 @@ def upgrade() -> None:
             ["persons.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("import_id", "line"),
     )
     with op.batch_alter_table("records", schema=None) as batch_op:
+        batch_op.create_index("records_line", ["import_id", "line"], unique=True)
         batch_op.create_index(
             "records_nameless",
             ["group_key"],
@@ -521,6 +510,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("forename_key IS NULL AND group_key IS NOT NULL"),
             postgresql_where=sa.text("forename_key IS NULL AND group_key IS NOT NULL"),
         )
+        batch_op.drop_index("records_line")
 
     op.drop_table("records")
     with op.batch_alter_table("notifications", schema=None) as batch_op:
@@ -530,7 +520,12 @@ def downgrade() -> None:
     op.drop_table("notifications")
     op.drop_table("attempts")
     with op.batch_alter_table("persons", schema=None) as batch_op:
-        batch_op.drop_index("persons_contact")
+        batch_op.drop_index("persons_identity")
+        batch_op.drop_index(
+            "persons_contact",
+            sqlite_where=sa.text("contact_id IS NOT NULL"),
+            postgresql_where=sa.text("contact_id IS NOT NULL"),
+        )
 
     op.drop_table("persons")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
@@ -577,7 +572,6 @@ def downgrade() -> None:
     op.drop_table("contacts")
     op.drop_table("batches")
     op.drop_table("waves")
-    op.drop_table("staged_records")
     op.drop_table("pace")
     with op.batch_alter_table("imports", schema=None) as batch_op:
         batch_op.drop_index(
