@@ -49,14 +49,17 @@ def gzip_bomb(path: Path, megabytes: int) -> None:
 
 
 def zip_bomb(path: Path, megabytes: int) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.csv", "w") as file:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("a.csv", "w", force_zip64=True) as file,
+    ):
         long_line_into(file, 10 * megabytes)
 
 
 def workbook_bomb(path: Path, megabytes: int) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b"<workbook/>")
-        with archive.open("xl/worksheets/sheet1.xml", "w") as file:
+        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as file:
             long_line_into(file, megabytes)
 
 
