@@ -10,7 +10,7 @@ from datetime import datetime
 
 from notifier.model import Entry, Form, Route, to_ms
 from notifier.people.households import Decision
-from notifier.storage import journal, notifications
+from notifier.storage import journal, notifications, situations
 from notifier.storage.database import Connection
 from notifier.storage.waves import SegmentRow, Segments, WaveRow
 from notifier.vault import Vault
@@ -18,7 +18,7 @@ from notifier.vault import Vault
 FLUSH = 10_000
 
 MAIL, POST = "mail", "post"
-_CHANNELS = {Route.EMAIL: (MAIL, "queued"), Route.POST: (POST, "to_print")}
+CHANNELS = {Route.EMAIL: (MAIL, "queued"), Route.POST: (POST, "to_print")}
 
 
 class Drafts:
@@ -63,6 +63,23 @@ class Drafts:
         )
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether the wave has no delivery yet: no token can be taken, and no notification approved."""
+        return not self._tokens_taken
+
+    async def prepare_situations(self) -> None:
+        """Make ready for :meth:`write_gathered`."""
+
+        def token(channel: str, sender: str, identity: bytes) -> bytes:
+            return self._vault.token("delivery", self._wave.name, channel, Form.OWN, f"{sender}:{identity.hex()}")
+
+        await situations.prepare(self._connection, token)
+
+    async def write_gathered(self) -> None:
+        """Notifications and deliveries of everybody whom ``situations.gather`` put together."""
+        self._next += await situations.write(self._connection, self._wave.id, self._next, self._now_ms)
+
+    @property
     def is_full(self) -> bool:
         """Whether it is time to flush."""
         return len(self._notifications) >= FLUSH
@@ -92,7 +109,7 @@ class Drafts:
         """One notice to one mailbox or letter box, ``to`` (contact, provider), for the persons ``told``: (sender,
         identity)."""
         contact, provider = to
-        channel, state = _CHANNELS[route]
+        channel, state = CHANNELS[route]
         number = self._next
         self._next += 1
         names = sorted(f"{sender}:{identity.hex()}" for sender, identity in told)

@@ -16,7 +16,7 @@ from datetime import date
 from typing import TypeVar
 
 from notifier.model import Audience, Form, MemberStatus, PersonKind, Route
-from notifier.people.drafts import Drafts
+from notifier.people.drafts import CHANNELS, Drafts
 from notifier.people.households import (
     ENDED_CONTRACT_CHILD,
     MINOR_WITHOUT_HOLDER,
@@ -30,7 +30,7 @@ from notifier.people.households import (
     is_minor,
 )
 from notifier.people.matching import slices
-from notifier.storage import contacts, notifications, persons, reviews
+from notifier.storage import contacts, notifications, persons, reviews, situations
 from notifier.storage.database import Connection
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.notifications import Owed, OwedProfessional, Ward
@@ -68,7 +68,12 @@ class Router:
     # -- the insured --------------------------------------------------------------------------------------------
 
     async def _route_insured(self) -> None:
+        plain = self.drafts.is_fresh
+        if plain:
+            await self.drafts.prepare_situations()
         for after, upto in slices(await persons.last_person(self.connection), SLICE):
+            if plain:
+                await self._route_plain(after, upto)
             cases: dict[int, list[ReviewRow]] = {}
             for case in await reviews.between(self.connection, after, upto):
                 cases.setdefault(case.person, []).append(case)
@@ -81,6 +86,27 @@ class Router:
                 await reviews.close_others(self.connection, after, upto, reason, persons_in_doubt)
             if self.drafts.is_full:
                 await self.drafts.flush()
+
+    async def _route_plain(self, after: int, upto: int) -> None:
+        """Those of the slice for whom nothing but their situation decides, situation by situation."""
+        decided = []
+        for met in await situations.gather(self.connection, self.wave.id, after, upto):
+            decision = self._decide_insured(
+                (met.status or None, met.link, met.has_mailbox, met.has_postal, False, met.holders,
+                 met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED)
+            )  # fmt: skip
+            key = SegmentRow(
+                met.sender, decision.audience, "", Form.OWN, met.exposure_set, met.language or self.language
+            )
+            channel, state = CHANNELS[decision.route] if decision.to is not To.NOBODY else ("", "")
+            decided.append(
+                situations.Decided(
+                    met.number, await self.drafts.segment(key), decision.route, decision.reason, decision.review,
+                    decision.excluded, channel, state, decision.to is To.HOLDER,
+                )
+            )  # fmt: skip
+        await situations.decide(self.connection, decided)
+        await self.drafts.write_gathered()
 
     async def _route_one(
         self,

@@ -166,28 +166,30 @@ _HOLDERS = (
     "FROM contacts x WHERE x.household = c.household AND x.sender || '' = c.sender AND x.kind = 'member' "
     "AND x.link = 'A' AND x.current AND x.status {status}"
 )
-_ACTIVE_HOLDERS = _HOLDERS.format(status="= 'active'")
+HOLDERS_NOW = _HOLDERS.format(status="= 'active'")
 # One contract number may stand for a whole firm's employees: as long as a second holder ever stood on it, nobody can
 # say whose the child is, and an active stranger must not be told of an ended member's child (I2).
-_ALL_HOLDERS = _HOLDERS.format(status="<> 'deceased'")
+HOLDERS_EVER = _HOLDERS.format(status="<> 'deceased'")
 
-_EXCLUDED = (
+EXCLUDED = (
     "CASE WHEN p.excluded <> '' THEN p.excluded WHEN p.identity_review <> '' "
     "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.person_id = p.id) THEN 'same_person' ELSE '' END"
 )
 
 _OWED = text(
-    f"SELECT p.id, p.sender, p.identity, p.exposure_set_id, {_EXCLUDED}, "
+    f"SELECT p.id, p.sender, p.identity, p.exposure_set_id, {EXCLUDED}, "
     "c.id, c.link, c.status, c.language, c.mailbox IS NOT NULL, c.has_postal, c.provider, "
     "CASE WHEN c.link = 'E' THEN c.identity END, CASE WHEN c.link = 'E' THEN c.sealed END, "
-    f"CASE WHEN c.link IN ('C', 'E') AND h.id IS NOT NULL THEN (SELECT COUNT(*) {_ALL_HOLDERS}) ELSE 0 END, "
+    f"CASE WHEN c.link IN ('C', 'E') AND h.id IS NOT NULL THEN (SELECT COUNT(*) {HOLDERS_EVER}) ELSE 0 END, "
     "h.id, h.mailbox IS NOT NULL, h.has_postal, h.provider, "
     "n.id, n.route, n.route_reason, n.review, n.excluded "
-    "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
+    "FROM persons p LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
+    "LEFT JOIN contacts c ON c.id = p.contact_id "
     "LEFT JOIN contacts h ON h.id = "
-    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {_ACTIVE_HOLDERS}) END "
-    "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
-    "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' AND (n.id IS NULL OR n.delivery_id IS NULL) "
+    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {HOLDERS_NOW}) END "
+    "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+    # What is there and not approved was planned a moment ago, by situation.
+    "AND (n.id IS NULL OR (n.delivery_id IS NULL AND n.batch_id IS NOT NULL)) "
     "ORDER BY p.id"
 )
 

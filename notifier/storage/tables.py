@@ -67,6 +67,7 @@ class Import(SQLModel, table=True):
     sha256_checked: bool = Field(default=False, sa_column_kwargs={"server_default": text("FALSE")})
     held_reason: str = _plain()  # senders | rejections: why a file is held
     accepted_by: str = _plain()  # who accepted a share of rejections above the limit
+    replaces: str = _plain()  # SHA-256 of the earlier file that this one corrects and takes the place of
     rows_read: int = 0
     records: int = 0
     rejections: int = 0
@@ -273,6 +274,8 @@ class Wave(SQLModel, table=True):
     kind: str
     created_ms: int = Field(sa_type=BigInteger)
     planned_ms: int | None = Field(default=None, sa_type=BigInteger)
+    who: str = _plain()  # how its persons were chosen (people/rounds.py), one spelling
+    owed: int | None = None  # of a later round: how many persons its last plan found it to concern
 
 
 class Segment(SQLModel, table=True):
@@ -287,6 +290,7 @@ class Segment(SQLModel, table=True):
     form: str
     exposure_set_id: int = Field(foreign_key="exposure_sets.id")
     language: str
+    priority: int = Field(default=2, sa_column_kwargs={"server_default": "2"})  # 0 goes first
     __table_args__ = (
         UniqueConstraint("wave_id", "sender", "audience", "profession", "form", "exposure_set_id", "language"),
     )
@@ -332,9 +336,13 @@ class Notification(SQLModel, table=True):
     batch_id: int | None = Field(default=None, foreign_key="batches.id")
     delivery_id: int | None = Field(default=None, foreign_key="deliveries.id", sa_type=Id)
     __table_args__ = (
-        UniqueConstraint("wave_id", "person_id"),  # I1, I3
-        Index("notifications_person", "person_id"),
-        Index("notifications_delivery", "delivery_id"),
+        UniqueConstraint("person_id", "wave_id"),  # I1, I3; in this order, also the way from a person to what it is owed
+        Index(
+            "notifications_delivery",
+            "delivery_id",
+            sqlite_where=text("delivery_id IS NOT NULL"),
+            postgresql_where=text("delivery_id IS NOT NULL"),
+        ),
     )
 
 
@@ -355,6 +363,7 @@ class Delivery(SQLModel, table=True):
     doubts: int = 0
     epoch: int = 0  # of the sender that holds it
     provider: str = "other"
+    priority: int = Field(default=2, sa_column_kwargs={"server_default": "2"})  # of its segment, when approved
     first_ms: int | None = Field(default=None, sa_type=BigInteger)  # first attempt begun
     started_ms: int | None = Field(default=None, sa_type=BigInteger)  # last attempt begun
     due_ms: int = Field(default=0, sa_type=BigInteger)
@@ -364,6 +373,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         Index(
             "deliveries_due",
+            "priority",
             "due_ms",
             "id",
             sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),

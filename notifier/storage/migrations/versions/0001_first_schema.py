@@ -119,6 +119,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("planned_ms", sa.BigInteger(), nullable=True),
+        sa.Column("who", sa.String(), server_default="", nullable=False),
+        sa.Column("owed", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
@@ -251,6 +253,7 @@ def upgrade() -> None:
         sa.Column("form", sa.String(), nullable=False),
         sa.Column("exposure_set_id", sa.Integer(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="2", nullable=False),
         sa.ForeignKeyConstraint(
             ["exposure_set_id"],
             ["exposure_sets.id"],
@@ -289,6 +292,7 @@ def upgrade() -> None:
         sa.Column("doubts", sa.Integer(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="2", nullable=False),
         sa.Column("first_ms", sa.BigInteger(), nullable=True),
         sa.Column("started_ms", sa.BigInteger(), nullable=True),
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
@@ -321,7 +325,7 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index(
             "deliveries_due",
-            ["due_ms", "id"],
+            ["priority", "due_ms", "id"],
             unique=False,
             sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
@@ -433,11 +437,16 @@ def upgrade() -> None:
             ["waves.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("wave_id", "person_id"),
+        sa.UniqueConstraint("person_id", "wave_id"),
     )
     with op.batch_alter_table("notifications", schema=None) as batch_op:
-        batch_op.create_index("notifications_delivery", ["delivery_id"], unique=False)
-        batch_op.create_index("notifications_person", ["person_id"], unique=False)
+        batch_op.create_index(
+            "notifications_delivery",
+            ["delivery_id"],
+            unique=False,
+            sqlite_where=sa.text("delivery_id IS NOT NULL"),
+            postgresql_where=sa.text("delivery_id IS NOT NULL"),
+        )
 
     op.create_table(
         "records",
@@ -514,8 +523,11 @@ def downgrade() -> None:
 
     op.drop_table("records")
     with op.batch_alter_table("notifications", schema=None) as batch_op:
-        batch_op.drop_index("notifications_person")
-        batch_op.drop_index("notifications_delivery")
+        batch_op.drop_index(
+            "notifications_delivery",
+            sqlite_where=sa.text("delivery_id IS NOT NULL"),
+            postgresql_where=sa.text("delivery_id IS NOT NULL"),
+        )
 
     op.drop_table("notifications")
     op.drop_table("attempts")
