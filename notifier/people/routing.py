@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
-from notifier.model import Audience, Form, MemberStatus, PersonKind, Route
+from notifier.model import Audience, Form, MemberStatus, PersonKind, Route, WaveKind
 from notifier.people.drafts import CHANNELS, Drafts
 from notifier.people.households import (
     ENDED_CONTRACT_CHILD,
@@ -68,7 +68,8 @@ class Router:
     # -- the insured --------------------------------------------------------------------------------------------
 
     async def _route_insured(self) -> None:
-        plain = self.drafts.is_fresh
+        # A later wave chooses its persons, and what each is told; the first tells everybody everything.
+        plain = self.drafts.is_fresh and self.wave.kind == WaveKind.INITIAL
         if plain:
             await self.drafts.prepare_situations()
         for after, upto in slices(await persons.last_person(self.connection), SLICE):
