@@ -1,6 +1,7 @@
 """Plan: match persons to a directory, decide every route, make notifications and deliveries; persons/s and memory.
 
     python benchmarks/matching.py [PERSONS] [CONTACTS]              (200,000 and 80,000 unless given)
+    python benchmarks/matching.py --truth [INSURED] [--noise 0.01]  (against a drill's truth: matching_truth.py)
 
 Persons and contacts are written into the tables as intake leaves them (keys are random, fields sealed): households of
 one to four on a contract, four in ten of the persons in the directory, a fifth of them children. The peer is what one
@@ -36,7 +37,7 @@ PART = 50_000
 CONTACT = (
     "import_id", "line", "sender", "identity", "kind", "link", "status", "language", "as_of", "current", "household",
     "mailbox", "has_postal", "provider", "forename_key", "key_member", "key_nir_rank", "key_nir_forename",
-    "key_contract", "sealed",
+    "key_contract", "key_near_nir", "sealed",
 )  # fmt: skip
 FORENAMES = [os.urandom(16) for _ in range(2_000)]
 
@@ -55,11 +56,12 @@ def people(vault: Vault, many: int, known: int, line: int, draw: random.Random) 
             fields = {"name": "Lefèvre", "forename": "Anne", "birth_date": f"{year}-04-07"}
             number = line + len(records)
             keys = {"key_nir_rank": ranked_key(group, 1), "key_nir_forename": identity, "key_contract": os.urandom(16)}
+            near = os.urandom(16)
             records.append(
                 {
                     "line": number, "kind": "insured", "sender": "clairval", "identity": identity, "group_key": group,
-                    "forename_key": forename, "birth_rank": 1, "key_member": None, **keys, "exposure_set_id": 1,
-                    "profession": "", "warnings": "", "sealed": vault.seal("person", identity, fields),
+                    "forename_key": forename, "birth_rank": 1, "key_member": None, **keys, "key_near": near,
+                    "exposure_set_id": 1, "profession": "", "warnings": "", "sealed": vault.seal("person", identity, fields),
                 }
             )  # fmt: skip
             if listed:
@@ -69,7 +71,7 @@ def people(vault: Vault, many: int, known: int, line: int, draw: random.Random) 
                 contacts.append((
                     2, number, "clairval", who, "member", link, "active", "fr", "2024-01-01", 1, contract,
                     mailbox if link != "C" or draw.random() < 0.5 else None, 1, "orange", forename, None, rank,
-                    keys["key_nir_forename"], keys["key_contract"], vault.seal("contact", who, full),
+                    keys["key_nir_forename"], keys["key_contract"], near, vault.seal("contact", who, full),
                 ))  # fmt: skip
     return records, contacts
 
@@ -116,6 +118,10 @@ async def ours(folder: Path, vault: Vault) -> tuple[Plan, float, float]:
 
 
 def main() -> None:
+    if "--truth" in sys.argv:
+        import matching_truth
+
+        sys.exit(matching_truth.main([word for word in sys.argv[1:] if word != "--truth"]))
     many = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     known = int(sys.argv[2]) if len(sys.argv) > 2 else many * 2 // 5
     with tempfile.TemporaryDirectory() as name:

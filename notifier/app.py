@@ -11,7 +11,7 @@ import getpass
 import platform
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Literal
 
 from notifier.campaign import Settings, load
 from notifier.errors import OperatorError
-from notifier.model import Entry, Term, WaveKind
+from notifier.model import Entry, Term
 from notifier.storage import journal
 from notifier.storage.database import Connection, Database, open_database, sqlite_path
 from notifier.vault import Vault, read_keys
 
 if TYPE_CHECKING:
+    from notifier.coverage import Coverage
     from notifier.delivery.examination import Examined
     from notifier.delivery.report import Progress, SendReport
     from notifier.intake.custody import Custody
@@ -41,13 +42,20 @@ if TYPE_CHECKING:
     from notifier.intake.verdicts import Verdicts
     from notifier.notices.approval import Approval
     from notifier.notices.lint import Finding
+    from notifier.people.corrections import Correction
     from notifier.people.departures import UndoneImport
+    from notifier.people.exclusions import Ground, Withdrawn
     from notifier.people.forgetting import Forgotten, Glance
-    from notifier.people.reviews import ReviewCase
+    from notifier.people.lookups import Answer as LookUp
+    from notifier.people.review_lists import Brought
+    from notifier.people.reviews import Decided, ReviewCase
+    from notifier.people.samples import Sample, Verdict
     from notifier.people.waves import Plan
     from notifier.proof.export import ExportReport
     from notifier.proof.person import PersonReport
     from notifier.standing import Standing
+    from notifier.storage.coverage import Bridge, Unnamed
+    from notifier.storage.imports import PastImport
 
 SEAL_SECONDS = 1.0
 
@@ -165,6 +173,9 @@ class FileTaken:
     unread: tuple[Unread, ...] = ()  # told with the archive's first: what in it was not read
     recorded: str = ""  # how it was read
     other_day: str | None = None  # the day of a directory that is there already, when another one was asked for
+    correction: Correction | None = None  # an earlier file whose place this one took
+    ended: int = 0  # members who are missing from a whole directory: past members from now on
+    reinstated: int = 0  # persons whom a corrected file had left out, and of whom this one speaks
 
 
 async def take_exports(
@@ -177,10 +188,12 @@ async def take_exports(
     accept_rejections: bool = False,
     members: Sequence[str] = (),
     only: str = "",
+    replaces: str = "",
 ) -> AsyncIterator[FileTaken]:
     """Operator exports become records and persons; one file at a time, each complete before the next begins: a crash
     between two files of an archive leaves the first, and the same command goes on with the second. ``members``: globs
-    that choose files of an archive; ``only``: the SHA-256 of the one file of it that is wanted."""
+    that choose files of an archive; ``only``: the SHA-256 of the one file of it that is wanted; ``replaces``: that (or
+    its first digits) of the earlier file that a single file corrects, and whose place it takes."""
     from notifier.intake.exports import stage_export
     from notifier.intake.staging import alone
     from notifier.people.arrivals import absorb_export
@@ -191,11 +204,14 @@ async def take_exports(
 
     for path in paths:
         found, said = await _contents(app, path, profile, "export", members, only, custody)
+        if replaces and len(found.wrappings) != 1:
+            raise OperatorError("--replaces is of one file: choose it from the archive with --member")
         for number, wrapping in enumerate(found.wrappings):
             with alone(app.folder):
                 staged = await stage_export(
                     app.database, app.vault, app.settings, app.folder, path, profile, incident=incident, now=utc_now(),
                     custody=said, accepted_by=app.by if accept_rejections else "", wrapping=wrapping,
+                    replaces=replaces,
                 )  # fmt: skip
                 taken = await _complete(app, path, staged, absorb)
             yield _placed(taken, found, number)
@@ -211,14 +227,19 @@ async def take_directories(
     accept_rejections: bool = False,
     members: Sequence[str] = (),
     only: str = "",
+    is_whole: bool = False,
 ) -> AsyncIterator[FileTaken]:
-    """The sender's own members become contacts; archives as with :func:`take_exports`."""
+    """The sender's own members become contacts; archives as with :func:`take_exports`. ``is_whole``: each file is the
+    whole directory of its senders, and who is missing from it has left."""
     from notifier.intake.directories import stage_directory
-    from notifier.intake.staging import alone
+    from notifier.intake.staging import AlreadyImported, alone
     from notifier.people.arrivals import absorb_directory
 
+    ended = 0
+
     async def absorb(connection: Connection, import_id: int) -> tuple[int, int]:
-        await absorb_directory(connection, app.vault, import_id)
+        nonlocal ended
+        ended = await absorb_directory(connection, app.vault, import_id, is_whole=is_whole)
         return 0, 0
 
     for path in paths:
@@ -227,10 +248,14 @@ async def take_directories(
             with alone(app.folder):
                 staged = await stage_directory(
                     app.database, app.vault, app.settings, app.folder, path, profile, as_of=as_of, now=utc_now(),
-                    custody=said, accepted_by=app.by if accept_rejections else "", wrapping=wrapping,
+                    custody=said, accepted_by=app.by if accept_rejections else "", wrapping=wrapping, is_whole=is_whole,
                 )  # fmt: skip
                 taken = await _complete(app, path, staged, absorb)
-            yield _placed(taken, found, number)
+                if is_whole and isinstance(staged, AlreadyImported):
+                    # It was taken in before, and only now is said to be the whole.
+                    async with app.database.write() as connection:
+                        await absorb(connection, staged.import_id)
+            yield replace(_placed(taken, found, number), ended=ended)
 
 
 async def _contents(
@@ -284,30 +309,74 @@ async def _complete(
     from notifier.intake.holds import REJECTIONS, HeldFile
     from notifier.intake.rejections import published, unpublish
     from notifier.intake.staging import StagedImport, complete, write_rejections
+    from notifier.people.corrections import correct, reinstate
     from notifier.people.departures import replace as replace_readings
 
     if isinstance(staged, HeldFile):
         listed = published(app.folder, staged.sha256) if staged.reason == REJECTIONS else None
         return FileTaken(path, staged.sha256, False, 0, 0, 0, rejections_file=listed, held=staged)
     if not isinstance(staged, StagedImport):
+        correction = None
+        if staged.corrects:
+            # It was taken in before, and only now is said whose place it takes.
+            async with app.database.write() as connection:
+                correction = await correct(
+                    connection, app.vault, staged.corrects, staged.import_id, staged.sha256,
+                    by=app.by, now=utc_now(), is_staged=False,
+                )  # fmt: skip
+            await _clear_corrected(app, staged.corrects)
         return FileTaken(
             path, staged.sha256, True, staged.rows, staged.records, staged.rejections, verdicts=staged.verdicts,
-            other_day=staged.other_day,
+            other_day=staged.other_day, correction=correction,
         )  # fmt: skip
     async with app.database.absorb() if staged.kind == "export" else app.database.write() as connection:
         new, known = await absorb(connection, staged.import_id)
         await replace_readings(connection, app.vault, staged.replaces, staged.import_id, by=app.by, now=utc_now())
+        back = await reinstate(connection, app.vault, staged.import_id, staged.sha256, by=app.by, now=utc_now())
+        correction = await correct(
+            connection, app.vault, staged.corrects, staged.import_id, staged.sha256, by=app.by, now=utc_now()
+        )
         await complete(connection, staged, persons_new=new, persons_known=known, now=utc_now())
     if staged.replaces:
         # What was written in clear are the rejections of the reading that has gone.
         await remove_values(app.database, app.folder, staged.sha256, by=app.by, now=utc_now())
     if staged.replaces and not staged.rejections:
         unpublish(app.folder, staged.sha256)
+    await _clear_corrected(app, staged.corrects)
     written = write_rejections(app.folder, staged)
     return FileTaken(
         path, staged.sha256, False, staged.rows, staged.records, staged.rejections, new, known, written,
-        replaced=len(staged.replaces), verdicts=staged.verdicts, recorded=staged.recorded,
+        replaced=len(staged.replaces), verdicts=staged.verdicts, recorded=staged.recorded, correction=correction,
+        reinstated=back,
     )  # fmt: skip
+
+
+async def _clear_corrected(app: App, earlier: Sequence[PastImport]) -> None:
+    """The lists of rejected rows of a file whose place another one took are of no use to anybody."""
+    from notifier.intake.clear_values import remove_values
+    from notifier.intake.rejections import unpublish
+
+    for sha256 in {each.sha256 for each in earlier}:
+        unpublish(app.folder, sha256)
+        await remove_values(app.database, app.folder, sha256, by=app.by, now=utc_now())
+
+
+async def can_be_undone(app: App, sha256: str) -> bool:
+    """Whether there is an import or a hold to withdraw, before anybody is asked. Raises OperatorError for the SHA-256
+    of an archive of several files."""
+    from notifier.people.departures import start_of
+    from notifier.storage import forgetting, holds, imports
+
+    start = start_of(sha256)
+    async with app.database.read() as connection:
+        past = await imports.past(connection, start)
+        if await holds.held(connection, start) or any(each.state == "complete" for each in past):
+            return True
+        members = [] if past else await forgetting.from_archive(connection, start)
+    if members:
+        shown = ", ".join(each[:12] for each in members)
+        raise OperatorError(f"{start[:12]} is an archive: undo the files that were in it, one by one ({shown})")
+    return False
 
 
 async def undo_hold(app: App, sha256: str) -> HeldFile | None:
@@ -396,10 +465,19 @@ async def _take_again(app: App, held: HeldFile) -> FileTaken:
             incident=held.incident or None,
             custody=held.custody,
             only=held.sha256,
+            replaces=held.replaces,
         )
     else:
         day = date.fromisoformat(held.as_of) if held.as_of else None
-        taken = take_directories(app, [path], profile=held.profile, as_of=day, custody=held.custody, only=held.sha256)
+        taken = take_directories(
+            app,
+            [path],
+            profile=held.profile,
+            as_of=day,
+            custody=held.custody,
+            only=held.sha256,
+            is_whole=bool(held.replaces),
+        )
     every = [each async for each in taken]  # of an archive, all that is in it: the rest is there already
     return next(each for each in every if each.sha256 == held.sha256)
 
@@ -407,15 +485,21 @@ async def _take_again(app: App, held: HeldFile) -> FileTaken:
 async def undo_import(app: App, sha256: str) -> UndoneImport:
     """Withdraw an import that has informed nobody yet: an export or a directory, by its SHA-256 or the first 8 or more
     digits of it. Raises OperatorError; nothing was changed then."""
-    from notifier.intake.clear_values import remove_values
+    from notifier.intake.clear_values import left_behind, remove_values
     from notifier.intake.rejections import unpublish
     from notifier.intake.staging import alone
-    from notifier.people.departures import withdraw
+    from notifier.people.departures import UndoneImport, start_of, withdraw
+    from notifier.people.review_lists import remove_lists
 
     with alone(app.folder):
-        undone = await withdraw(app.database, app.vault, sha256, by=app.by, now=utc_now())
+        # A crash may have come between the withdrawal and what follows it: this command again does the rest.
+        if left := await left_behind(app.database, start_of(sha256)):
+            undone = UndoneImport(left, 0, 0)
+        else:
+            undone = await withdraw(app.database, app.vault, sha256, by=app.by, now=utc_now())
         unpublish(app.folder, undone.sha256)
         await remove_values(app.database, app.folder, undone.sha256, by=app.by, now=utc_now())
+        await remove_lists(app.database, app.folder, by=app.by, now=utc_now())
     return undone
 
 
@@ -426,8 +510,11 @@ async def write_rejected_values(app: App, path: Path, *, profile: str, sha256: s
     """The rejected rows of an export that was taken in, with their values, as a clear file; None: there are none.
     Raises ExportError, OperatorError."""
     from notifier.intake.clear_values import write_values
+    from notifier.intake.staging import alone
 
-    return await write_values(app.database, app.folder, path, profile, sha256=sha256, by=app.by, now=utc_now())
+    # Not beside an --undo or --forget, which removes the file that would be written after it.
+    with alone(app.folder):
+        return await write_values(app.database, app.folder, path, profile, sha256=sha256, by=app.by, now=utc_now())
 
 
 async def rejections_standing(app: App) -> RejectedRows:
@@ -489,6 +576,7 @@ async def forget_file(app: App, sha256: str) -> tuple[Forgotten, list[Path]]:
     from notifier.intake.clear_values import remove_values
     from notifier.intake.staging import alone
     from notifier.people.forgetting import forget
+    from notifier.people.review_lists import remove_lists
     from notifier.proof.certificates import is_issued, issue
     from notifier.storage import forgetting
     from notifier.storage.lock import sender_lock
@@ -500,6 +588,7 @@ async def forget_file(app: App, sha256: str) -> tuple[Forgotten, list[Path]]:
         if forgotten.already and not missing:
             return forgotten, []
         await remove_values(app.database, app.folder, forgotten.sha256, by=app.by, now=utc_now())
+        await remove_lists(app.database, app.folder, by=app.by, now=utc_now())
         leftovers.remove(app.folder, forgotten.sha256)
         await forgetting.scrub(app.database.path)
         return forgotten, [issue(app.folder, app.vault, body, number) for number, body in missing]
@@ -535,25 +624,133 @@ def draft_profile(folder: Path, path: Path, *, family: str | None, encoding: str
 # -- people --------------------------------------------------------------------------------------------------------
 
 
-async def plan_wave(app: App, wave: str) -> Plan:
-    """Match, households, segments, notifications."""
+async def plan_wave(
+    app: App, wave: str, *, kind: str | None = None, who: Sequence[str] = (), dry_run: bool = False
+) -> Plan:
+    """Match, households, segments, notifications. ``kind``, ``who``: as on the command line; ``dry_run``: nothing is
+    kept. Raises OperatorError for a kind or a choice that does not fit."""
+    from notifier.intake import mailboxes
+    from notifier.notices.usage import told_by
+    from notifier.people.agencies import set_aside
+    from notifier.people.rounds import Selection, kind_of
     from notifier.people.waves import plan
+    from notifier.storage.waves import waves
 
-    return await plan(app.database, app.vault, app.settings, wave=wave, kind=WaveKind.INITIAL, now=utc_now())
+    asked = kind_of(kind) if kind is not None else None
+    chosen = Selection.of(who) if who else None
+    notice = chosen.notice if chosen else ""
+    if chosen is None:
+        async with app.database.read() as connection:
+            notice = next((Selection.stored(row.who).notice for row in await waves(connection) if row.name == wave), "")
+    told_in = await told_by(app.database, notice) if notice else None
+    if not dry_run:
+        addresses = mailboxes.rules(app.folder).addresses
+        await set_aside(app.database, app.vault, app.settings, addresses, now=utc_now())
+    return await plan(
+        app.database, app.vault, app.settings, wave=wave, kind=asked, who=chosen, told_in=told_in, dry_run=dry_run,
+        now=utc_now(),
+    )  # fmt: skip
 
 
-async def list_reviews(app: App) -> list[ReviewCase]:
-    """The open cases, with values for the operator's terminal."""
+async def list_reviews(
+    app: App, *, reason: str = "", limit: int | None = None, decided: bool = False
+) -> tuple[list[ReviewCase], dict[str, int]]:
+    """The open cases (or the decided ones), with values for the operator's terminal; and how many there are of each
+    reason."""
     from notifier.people.reviews import open_reviews
+    from notifier.storage import reviews
 
-    return await open_reviews(app.database, app.vault)
+    async with app.database.read() as connection:
+        counted = await reviews.counts(connection, reviews.DECIDED if decided else reviews.OPEN)
+    return await open_reviews(app.database, app.vault, reason=reason, limit=limit, decided=decided), counted
 
 
-async def decide_review(app: App, case_id: int, decision: str) -> None:
-    """Decide one case, by name."""
+async def decide_review(app: App, case_id: int, decision: str, *, revise: bool = False, why: str = "") -> Decided:
+    """Decide one case, by name, or decide it anew. Raises OperatorError; nothing was changed then."""
     from notifier.people.reviews import decide
 
-    await decide(app.database, app.vault, case_id, decision, by=app.by, now=utc_now())
+    return await decide(app.database, app.vault, case_id, decision, by=app.by, now=utc_now(), revise=revise, why=why)
+
+
+async def write_review_list(app: App, out: Path, *, reason: str, limit: int | None, decided: bool) -> int:
+    """The review list with its values, as a registered clear file. Returns how many cases."""
+    from notifier.people.review_lists import write_list
+
+    return await write_list(
+        app.database, app.vault, app.folder, out, reason=reason, limit=limit, decided=decided, by=app.by, now=utc_now()
+    )
+
+
+async def look_at_review_list(app: App, path: Path) -> Brought:
+    """What `bring_review_list` would decide. Raises OperatorError with the lines that cannot be applied."""
+    from notifier.people.review_lists import look, read_list
+
+    return await look(app.database, app.vault, read_list(path))
+
+
+async def bring_review_list(app: App, path: Path) -> Brought:
+    """Apply the decisions of a list: all, or (OperatorError) none."""
+    from notifier.people.review_lists import bring, read_list
+
+    return await bring(app.database, app.vault, read_list(path), by=app.by, now=utc_now())
+
+
+async def draw_sample(app: App, many: int, seed: int) -> Sample:
+    """Random matched pairs, side by side."""
+    from notifier.people.samples import draw
+
+    return await draw(app.database, app.vault, many=many, seed=seed)
+
+
+async def judge_sample(app: App, many: int, seed: int, wrong: Sequence[str], *, digest: str | None = None) -> Verdict:
+    """Journal the verdict on a sample; what is wrong is held for review. Raises OperatorError; nothing was changed."""
+    from notifier.people.samples import judge
+
+    return await judge(
+        app.database, app.vault, many=many, seed=seed, wrong=wrong, by=app.by, now=utc_now(), digest=digest
+    )
+
+
+async def find_reference(app: App, reference: str) -> LookUp:
+    """Whom the notice with this case reference informs. Journaled."""
+    from notifier.campaign import categories
+    from notifier.people.lookups import find_reference as find
+
+    known = categories(app.folder)
+    return await find(app.database, app.vault, known, reference, by=app.by, now=utc_now())
+
+
+async def find_identity(app: App, way: str, typed: Mapping[str, str]) -> LookUp:
+    """Whom what was typed fits, in the eyes of each sender. Journaled; the values are not kept."""
+    from notifier.campaign import categories
+    from notifier.enquiries import read
+    from notifier.people.lookups import find_identity as find
+
+    now = utc_now()
+    said = read(way, typed, app.folder, now.astimezone(app.settings.zone).date())
+    return await find(app.database, app.vault, app.settings, categories(app.folder), said, by=app.by, now=now)
+
+
+async def withdraw_persons(app: App, references: Sequence[str], ground: Ground) -> Withdrawn:
+    """Take persons out, by reason and author. Raises OperatorError; nothing was changed then."""
+    from notifier.people.exclusions import withdraw
+
+    return await withdraw(app.database, app.vault, references, ground, by=app.by, now=utc_now())
+
+
+async def reinstate_persons(app: App, references: Sequence[str], why: str) -> Withdrawn:
+    """Take persons in again. Raises OperatorError; nothing was changed then."""
+    from notifier.people.exclusions import reinstate
+
+    return await reinstate(app.database, app.vault, references, why=why, by=app.by, now=utc_now())
+
+
+async def write_hotline(app: App, out: Path, wave: str | None) -> int:
+    """The case references of all that went out, as CSV. Returns how many."""
+    from notifier.people.lookups import write_hotline as write
+
+    await _know_wave(app, wave)
+    return await write(app.database, app.vault, app.settings, out, wave=wave, by=app.by, now=utc_now())
 
 
 async def _know_wave(app: App, wave: str | None, *, may_be_first: bool = False) -> None:
@@ -594,6 +791,7 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
     found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
     found += _key_findings(app)
     found += await _address_findings(app)
+    found += await _sender_findings(app)
     relay = app.settings.relay
     return found, await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
 
@@ -623,9 +821,24 @@ async def _address_findings(app: App) -> list[Finding]:
     text = (
         f"{members} members have one of {addresses} addresses that {SHARED} members or more share: an agency's own, as "
         "a rule, where all their notices would go. Put them into [placeholders] addresses of data/mailboxes.toml in "
-        "the campaign's folder and take the directory in again: these members are written to"
+        "the campaign's folder and run `plan` again: these members are written to by letter"
     )
     return [Finding("shared-mailbox", "directory", text, "warning")]
+
+
+async def _sender_findings(app: App) -> list[Finding]:
+    """Whether anybody would be told through another sender's contact, or in its words."""
+    from notifier.notices.findings import Finding
+    from notifier.storage.coverage import of_another_sender
+
+    async with app.database.read() as connection:
+        crossing = await of_another_sender(connection)
+    if not crossing:
+        return []
+    text = (
+        f"{crossing} persons hang on a contact or a text of another sender: nothing may be sent; report it as a fault"
+    )
+    return [Finding("contact-of-another-sender", "people", text)]
 
 
 async def describe_batch(app: App, wave: str) -> tuple[list[str], int]:
@@ -640,6 +853,8 @@ async def approve_wave(app: App, wave: str) -> Approval:
     """Freeze the batch, and let the checkpoint over it be one that leaves the house."""
     from notifier.notices.approval import approve
 
+    for finding in await _sender_findings(app):
+        raise OperatorError(finding.text)
     made = await approve(app.database, app.vault, app.settings, app.folder, wave=wave, by=app.by, now=utc_now())
     await seal(app, reason="approval")
     return made
@@ -709,6 +924,27 @@ async def standing(app: App) -> Standing:
     from notifier.standing import take
 
     return await take(app.database, app.settings, app.folder, held=await held_files(app), now=utc_now())
+
+
+async def coverage_by(app: App, by: str) -> Coverage:
+    """The I1 table by file, incident, sender, audience or wave."""
+    from notifier.coverage import by_group
+
+    return await by_group(app.database, by, now=utc_now())
+
+
+async def count_bridge(app: App) -> Bridge:
+    """From rows to persons."""
+    from notifier.coverage import bridge
+
+    return await bridge(app.database)
+
+
+async def other_side(app: App) -> list[Unnamed]:
+    """The directory's members whom no export names."""
+    from notifier.coverage import other_side as count
+
+    return await count(app.database)
 
 
 async def write_listing(app: App, term: Term, out: Path) -> int:

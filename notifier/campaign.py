@@ -217,6 +217,17 @@ class Incident(_Frozen):
     complaint_until: date | None = None
 
 
+class WaveWords(_Frozen):
+    """``[waves.NAME]``: what only the campaign can say in a later round of that name. ``wrong``, ``right``: of a
+    correction, what we wrote and what is true; ``news``: of a follow-up what is new, of a precaution its reason;
+    ``advice``: what to do now, the first thing first. Whole sentences."""
+
+    wrong: str = ""
+    right: str = ""
+    news: str = ""
+    advice: tuple[Text, ...] = ()
+
+
 class Settings(_Frozen):
     """campaign.toml as a whole."""
 
@@ -231,6 +242,7 @@ class Settings(_Frozen):
     key: KeySection
     incidents: tuple[Incident, ...] = ()
     senders: tuple[Sender, ...] = ()
+    waves: Mapping[Code, WaveWords] = {}
 
     @model_validator(mode="after")
     def _codes_are_unique(self) -> Settings:

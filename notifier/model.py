@@ -151,6 +151,7 @@ class Contact:
     email: str = ""
     postal: Postal | None = None
     birth_date: str = ""
+    birth_name: str = ""  # where a directory gives one beside the name
 
     def fields(self) -> dict[str, Any]:
         """What is sealed: the non-empty fields."""
@@ -163,6 +164,7 @@ class Contact:
             "email": self.email,
             "postal": [list(postal.lines), postal.postcode, postal.city] if postal else None,
             "birth_date": self.birth_date,
+            "birth_name": self.birth_name,
         }
         return {key: value for key, value in every.items() if value}
 
@@ -178,6 +180,7 @@ class Contact:
             email=fields.get("email", ""),
             postal=Postal(tuple(postal[0]), postal[1], postal[2]) if postal else None,
             birth_date=fields.get("birth_date", ""),
+            birth_name=fields.get("birth_name", ""),
         )
 
     @property

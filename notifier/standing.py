@@ -24,6 +24,7 @@ from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Database
+from notifier.storage.waves import files_since_last_plan
 from notifier.vault import Vault
 
 # What each term says, for an operations team (DESIGN 5, I1).
@@ -50,6 +51,7 @@ class Standing:
     held: Sequence[HeldFile] = ()
     rejected: RejectedRows = field(default_factory=RejectedRows)
     clear_files: Sequence[ClearFile] = ()
+    files_since_plan: int = 0
 
     @property
     def balances(self) -> bool:
@@ -98,16 +100,20 @@ class Standing:
             return "intake FILE --profile NAME"
         if not account.waves:
             return "directory FILE --profile directory, then plan"
-        if any(wave.owed != sum(wave.terms.values()) for wave in account.waves):
-            return "plan (persons came in since it was made)"
+        for wave in account.waves:
+            if wave.owed != sum(wave.terms.values()):
+                return f"plan{_of(wave)} (persons came in since it was made)"
         if self.paused:
             return "resume, once the reason is mended"
         if any(_mail_waits(wave) for wave in account.waves):
             return "send --wait"
-        if any(sum(wave.not_frozen.values()) for wave in account.waves):
-            return "check, preview, then approve"
+        for wave in account.waves:
+            if sum(wave.not_frozen.values()):
+                return f"check{_of(wave)}, preview{_of(wave)}, then approve{_of(wave)}"
         if account.open_reviews:
             return "people review, then plan"
+        if self.files_since_plan:
+            return f"plan ({self.files_since_plan} files came in since the last one)"
         return "proof export --out FILE"
 
     def lines(self) -> list[str]:
@@ -138,6 +144,10 @@ class Standing:
         return lines
 
 
+def _of(wave: WaveAccount) -> str:
+    return "" if wave.name == "initial" else f" --wave {wave.name}"
+
+
 def _mail_waits(wave: WaveAccount) -> bool:
     if wave.resend:
         return True
@@ -155,7 +165,10 @@ async def take(
         counted = await account(connection, now_ms=to_ms(now))
         rejected = RejectedRows(await rejections.by_file(connection))
         clear = [each for each in await clear_files.there(connection) if (folder / each.path).exists()]
-        return Standing(settings.campaign.name, counted, await paused(connection), held, rejected, clear)
+        return Standing(
+            settings.campaign.name, counted, await paused(connection), held, rejected, clear,
+            await files_since_last_plan(connection),
+        )  # fmt: skip
 
 
 async def write_list(database: Database, vault: Vault, term: Term, out: Path, *, now: datetime) -> int:

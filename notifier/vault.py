@@ -236,6 +236,16 @@ class Vault:
         return False
 
 
+def spelled_reference(text: str) -> str:
+    """A case reference as it is printed, however it was typed: Crockford's base32 reads O as 0, I and L as 1.
+
+    >>> spelled_reference("0a1b 2c3d-4efo")
+    '0A1B-2C3D-4EF0'
+    """
+    letters = "".join(letter for letter in text.upper() if letter.isalnum()).translate(str.maketrans("OIL", "011"))
+    return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
+
+
 def ranked_key(group: bytes, rank: int) -> bytes:
     """The digest of a group with a birth rank beside it: the rung of both. (Rank and group's digest stand in clear in
     the same row: a digest of their own would hide nothing, and costs as much as a second reading of the number.)"""
@@ -276,7 +286,7 @@ _ADDRESS = re.compile(
     r'(?:"[^"\r\n]{1,64}"|[^\s<>()\[\]:;,"@]{1,256})(?:@|\+40|%40)[^\s<>()\[\]:;,"@]{1,255}', re.IGNORECASE
 )
 # NIR in 13 or 15 characters, spaced or not (DOMAIN B1); IBAN and RIB; a NIR that a spreadsheet rounded.
-_GAP = r"[\s.\-\u00a0]?"
+_GAP = r"[\s._/\\\-\u2010-\u2015]{0,2}"
 _NIR = re.compile(
     rf"(?<![0-9A-Za-z])[1-8](?:{_GAP}\d){{5}}{_GAP}[0-9ABab](?:{_GAP}\d){{6}}(?:{_GAP}\d\d)?(?![0-9A-Za-z])"
 )

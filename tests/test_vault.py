@@ -115,3 +115,13 @@ def test_i8_a_reply_without_its_recipient(text: str) -> None:
 def test_redaction_leaves_what_operators_need() -> None:
     text = "421 4.7.0 [TSS04] Messages from 192.0.2.10 temporarily deferred; queued as 4XyZ12abc on mx1.relay.example"
     assert redact(text, ["zoe.martin"]) == text
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2 55 08 14 168 025 38", "2/55/08/14/168/025", "2_55_08_14_168_025_38", "2  55  08  14  168  025",
+     "2\u202f55\u202f08\u202f14\u202f168\u202f025", "2\u201355\u201308\u201314\u2013168\u2013025",
+     "1 85 05 2A 168 025"],
+)  # fmt: skip
+def test_I8_a_nir_is_redacted_however_it_is_separated(written: str) -> None:
+    assert redact(f"the number {written} was refused") == "the number <number> was refused"

@@ -22,13 +22,29 @@ def drill() -> None:
 @click.option(
     "--unusable", type=click.IntRange(min=0), default=0, help="Rows that leave no identity (not in the truth)."
 )
+@click.option("--noise", type=click.FloatRange(0, 1), default=0.0, help="Share of rows with one typing error.")
+@click.option("--all-cases", is_flag=True, help="Also what takes an old directory and a corrected file to take in.")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
-def exports(terminal: Terminal, insured: int, professionals: int, seed: int, unusable: int, out: Path) -> int:
+def exports(
+    terminal: Terminal,
+    insured: int,
+    professionals: int,
+    seed: int,
+    unusable: int,
+    noise: float,
+    all_cases: bool,
+    out: Path,
+) -> int:
     """Write viamedis-insured.csv, almerys-insured.csv, viamedis-professional.xlsx, almerys-professional.xlsx,
-    directory.csv and truth.jsonl (a line per person: audience, exposures, route, email). Everybody is invented."""
+    directory.csv and truth.jsonl (a line per person: audience, exposures, route, email). Everybody is invented.
+
+    With --all-cases also directory-old.csv (take it in with an earlier --as-of, and directory.csv with --replace) and
+    viamedis-insured-corrected.csv (intake --replaces); the truth is that after all of them. With either option,
+    rows.jsonl says whom each row means, and where a typing error (--noise) is."""
     from notifier.drill.exports import make_exports
 
-    report = make_exports(out, insured=insured, professionals=professionals, seed=seed, unusable_rows=unusable)
+    report = make_exports(out, insured=insured, professionals=professionals, seed=seed, unusable_rows=unusable,
+                          noise=noise, all_cases=all_cases)  # fmt: skip
     body = report.as_json()
     terminal.result(
         {"out": str(out), **body},

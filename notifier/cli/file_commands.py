@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +83,7 @@ class _Said:
 @click.option("--incident", help="Which incident the file belongs to, when the profile does not say.")
 @_MEMBER
 @_said_of_files
+@click.option("--replaces", metavar="SHA", default="", help="The earlier file that FILE corrects, and replaces.")
 @click.option("--with-values", is_flag=True, help="Also write the rejected rows with their values, in clear.")
 @click.option("--undo", metavar="SHA", help="Withdraw an import that has informed nobody yet.")
 @click.option("--forget", metavar="SHA", help="Erase a file received by error, and issue a certificate.")
@@ -92,6 +93,7 @@ def intake(
     profile: str | None,
     incident: str | None,
     members: tuple[str, ...],
+    replaces: str,
     with_values: bool,
     undo: str | None,
     forget: str | None,
@@ -115,9 +117,15 @@ def intake(
     A file is held, and nobody in it is informed, when it names senders that campaign.toml does not
     (`senders add-name`), or when too many of its rows are rejected ([intake] rejections_limit; --accept-rejections).
     The cover note's figures (--expect-rows, --expect-sha256; one FILE) are compared before anything is stored.
+
+    A corrected file of the same incident and profile takes the place of an earlier one with --replaces (its SHA-256, or
+    the first 8 digits). Persons of whom only the earlier file spoke are excluded ("operator withdrew") and stay in the
+    account; what nobody has begun to send them is withdrawn. A later file that speaks of them reinstates them.
     """
     from notifier import app
 
+    if replaces and (undo or forget or len(files) > 1):
+        raise OperatorError("--replaces is of one FILE, the corrected one")
     if undo:
         if files or profile or forget:
             raise OperatorError("--undo takes the file's SHA-256 alone")
@@ -133,7 +141,7 @@ def intake(
         async with app.open_campaign(terminal.folder, by=terminal.by, command="intake") as opened:
             taken = app.take_exports(
                 opened, files, profile=profile or "", incident=incident,
-                custody=said.custody(opened), accept_rejections=accept_rejections, members=members,
+                custody=said.custody(opened), accept_rejections=accept_rejections, members=members, replaces=replaces,
             )  # fmt: skip
             if with_values:
                 taken = _with_values(terminal, opened, taken, profile or "")
@@ -146,6 +154,7 @@ def intake(
 @_FILES
 @_PROFILE
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day the directory describes (newest wins).")
+@click.option("--replace", is_flag=True, help="FILE is the whole directory: who is missing from it has left.")
 @_MEMBER
 @_said_of_files
 def directory(
@@ -153,6 +162,7 @@ def directory(
     files: tuple[Path, ...],
     profile: str | None,
     as_of: datetime | None,
+    replace: bool,
     members: tuple[str, ...],
     received_at: str,
     received_from: str | None,
@@ -160,7 +170,12 @@ def directory(
     expect_sha256: str,
     accept_rejections: bool,
 ) -> int:
-    """Take in the mutuelle's directory: members current and past, with their contact details."""
+    """Take in the mutuelle's directory: members current and past, with their contact details.
+
+    Of several directories the newest row about a member counts (--as-of), and older ones stay known: who left is
+    reached where the last directory that names them says. With --replace, members of the file's senders who are missing
+    from it count as past members from now on (`intake --undo` takes that back).
+    """
     from notifier import app
 
     said = _Said(received_at, received_from or "", expect_rows, expect_sha256)
@@ -170,7 +185,7 @@ def directory(
         async with app.open_campaign(terminal.folder, by=terminal.by, command="directory") as opened:
             taken = app.take_directories(
                 opened, files, profile=profile or "", as_of=as_of.date() if as_of else None,
-                custody=said.custody(opened), accept_rejections=accept_rejections, members=members,
+                custody=said.custody(opened), accept_rejections=accept_rejections, members=members, is_whole=replace,
             )  # fmt: skip
             return await _report(terminal, taken, persons=False)
 
@@ -201,14 +216,16 @@ async def _with_values(
             continue
         if written := await app.write_rejected_values(opened, file.path, profile=profile, sha256=file.sha256):
             terminal.note(f"  WARNING: {written} holds personal data in clear: for your eyes alone, never by mail.")
-            terminal.note("  `status` names it until it is removed: with the import (--undo, --forget).")
+            terminal.note(
+                "  Remove it when it has served: until then `status` names it. It also goes with the import (--undo)."
+            )
 
 
 async def _report(terminal: Terminal, taken: AsyncIterator[FileTaken], *, persons: bool) -> int:
     every: list[FileTaken] = []
     async for file in taken:
         every.append(file)
-        for line in _file_lines(file, persons=persons):
+        for line in file_lines(file, persons=persons):
             terminal.note(line)
     body: dict[str, object] = {
         "rows": sum(file.rows for file in every),
@@ -226,6 +243,7 @@ async def _report(terminal: Terminal, taken: AsyncIterator[FileTaken], *, person
             "records": file.records,
             "rejections": file.rejections,
             **({"member": file.member} if file.member else {}),
+            **_correction(file),
             **_verdicts(file),
         }
         for file in every
@@ -242,14 +260,17 @@ async def _report(terminal: Terminal, taken: AsyncIterator[FileTaken], *, person
     came = [file for file in every if not file.already and not file.held]
     lines = []
     if came:
-        lines = [f"{body['rows']} rows = {body['records']} records + {body['rejections']} rejected."]
-    elif any(file.already for file in every):
+        rows, records = sum(file.rows for file in came), sum(file.records for file in came)
+        lines = [f"{rows} rows = {records} records + {rejected} rejected."]
+    elif any(file.already and not file.correction for file in every):
         lines = ["Imported already: nothing was changed."]
     if persons and came:
         lines.append(f"{body['persons_new']} new persons, {body['persons_known']} known before.")
+    trailers = sum(file.verdicts.trailers for file in came if file.verdicts)
     if rejected:
+        nobody = f" ({trailers} of them lines of totals or of the end, which are nobody's)" if trailers else ""
         lines.append(
-            f"{rejected} rejected: read {terminal.folder / 'rejections'}; "
+            f"{rejected} rejected{nobody}: read {terminal.folder / 'rejections'}; "
             "`notifier intake rejections` says what is open."
         )
     if held:
@@ -257,22 +278,33 @@ async def _report(terminal: Terminal, taken: AsyncIterator[FileTaken], *, person
             f"{len(held)} held: nobody in {'them' if len(held) > 1 else 'it'} is informed until that is settled."
         )
     if unread:
-        lines.append(f"{len(unread)} files in archives were not read (above: which, and what they are).")
+        many = f"{len(unread)} files in archives were" if len(unread) > 1 else "1 file in an archive was"
+        lines.append(f"{many} not read (above: which, and why).")
     alarms = sum(len(file.verdicts.alarms) for file in came if file.verdicts)
     if alarms:
         lines.append(f"{alarms} {'alarm' if alarms == 1 else 'alarms'}: read above what is to be asked for or changed.")
-    lines.append("Next: take in the other files, then `notifier plan`.")
+    lines.append(_next(held))
     terminal.result(body, *lines)
-    return LEFT if rejected or held or alarms else 0
+    return LEFT if rejected > trailers or held or alarms else 0
 
 
-def _file_lines(file: FileTaken, *, persons: bool) -> Iterator[str]:
+def _next(held: Sequence[HeldFile]) -> str:
+    from notifier.intake.holds import SENDERS
+
+    if any(each.reason == SENDERS for each in held):
+        return "Next: `notifier senders list`, and whose each name is with `notifier senders add-name`."
+    if held:
+        return "Next: read the list of rejections, then one of the three above."
+    return "Next: take in the other files, then `notifier plan`."
+
+
+def file_lines(file: FileTaken, *, persons: bool) -> Iterator[str]:
     """What became of a file, for a terminal."""
     called = f"{file.path} ({file.member})" if file.member else str(file.path)
     yield from (f"{file.path}: {each.told()}" for each in file.unread)
     if file.held:
         yield from held_lines(file.held, called)
-    elif file.already:
+    elif file.already and not file.correction:
         yield f"{called}: already imported ({file.sha256[:12]}), nothing was changed"
         if file.other_day is not None:
             day = file.other_day or "no day"
@@ -282,16 +314,41 @@ def _file_lines(file: FileTaken, *, persons: bool) -> Iterator[str]:
         found = f", {file.persons_new} new persons, {file.persons_known} known" if persons else ""
         yield f"{called}: {file.rows} rows = {file.records} records + {file.rejections} rejected{found}"
         yield from (f"  {line}" for line in _verdict_lines(file))
+    if file.ended:
+        yield f"  {file.ended} members are missing from it: past members from now on"
+    yield from _correction_lines(file)
     if file.replaced:
         yield "  takes the place of the earlier reading of the same file, which is withdrawn"
     if file.rejections_file:
         yield f"  rejected rows: {file.rejections_file}"
 
 
+def _correction_lines(file: FileTaken) -> Iterator[str]:
+    """What became of the persons of an earlier file whose place this one took, and of those it brings back."""
+    if made := file.correction:
+        yield (
+            f"  takes the place of the earlier file: {made.kept} of its persons stay, {made.vanished} vanished and are "
+            "excluded (operator withdrew)"
+        )
+        if made.withdrawn:
+            yield f"  {made.withdrawn} approved notifications were withdrawn before anybody began them"
+    if file.reinstated:
+        yield f"  {file.reinstated} persons whom a corrected file had left out are reinstated"
+
+
+def _correction(file: FileTaken) -> dict[str, object]:
+    """The same for `--json`."""
+    told: dict[str, object] = {"ended": file.ended} if file.ended else {}
+    if made := file.correction:
+        told["correction"] = {"kept": made.kept, "vanished": made.vanished, "withdrawn": made.withdrawn}
+    return told | ({"reinstated": file.reinstated} if file.reinstated else {})
+
+
 def _verdict_lines(file: FileTaken) -> Iterator[str]:
     """How a file was read, and what became of its rows, for a terminal."""
     if file.recorded:
-        yield f"read as {file.recorded}"
+        # A workbook has no encoding: all that is recorded of its reading stands in brackets.
+        yield file.recorded[1:-1] if file.recorded.startswith("(") else f"read as {file.recorded}"
     if file.verdicts:
         yield from file.verdicts.lines()
         yield from (f"ALARM: {file.path.name} {alarm}" for alarm in file.verdicts.told())
@@ -318,6 +375,8 @@ def held_lines(held: HeldFile, what: str) -> Iterator[str]:
         yield "  `notifier senders add-name CODE NAME…` says whose a name is, and takes the file in once all are known"
         yield f"  (all of them to one sender: `notifier senders add-name CODE --held {held.sha256[:12]}`)"
     else:
+        if held.why:
+            yield f"  {held.why}"
         yield "  read the list of rejections: a wrong profile or shifted columns? Correct that and run it again;"
         yield "  if the file is as it is, run it again with --accept-rejections"
     yield f"  (not to be taken in at all: `notifier intake --undo {held.sha256[:12]}`)"
@@ -327,7 +386,8 @@ async def _undo(terminal: Terminal, sha256: str) -> int:
     from notifier import app
 
     async with app.open_campaign(terminal.folder, by=terminal.by, command="intake --undo") as opened:
-        terminal.confirm(f"Withdraw the import {sha256[:12]} and every person known from it alone?")
+        if await app.can_be_undone(opened, sha256):
+            terminal.confirm(f"Withdraw the import {sha256[:12]} and every person known from it alone?")
         if held := await app.undo_hold(opened, sha256):
             terminal.result(
                 {"sha256": held.sha256, "records": 0, "persons_removed": 0, "held": True},

@@ -76,9 +76,15 @@ def draft(terminal: Terminal, file: Path, family: str | None, out: Path | None, 
         terminal.result({**body, "draft": made.text}, made.text.rstrip("\n"))
         for line in _told(made):
             terminal.note(line)
-    terminal.note(
-        "Next: finish it, save it as data/profiles/NAME.toml in the campaign's folder, `notifier profile check`."
-    )
+    profiles = terminal.folder / "data" / "profiles"
+    if out and out.suffix == ".toml" and out.parent.resolve() == profiles.resolve():
+        terminal.note(
+            f"Next: read every line of it, finish it, then `notifier profile check FILE --profile {out.stem}`."
+        )
+    else:
+        terminal.note(
+            "Next: finish it, save it as data/profiles/NAME.toml in the campaign's folder, `notifier profile check`."
+        )
     return LEFT if made.left else 0
 
 
@@ -91,6 +97,8 @@ def _write(out: Path, text: str) -> None:
     """Whole or not at all."""
     part = out.with_name(f".{out.name}.part")
     try:
+        # A new campaign has no data/profiles yet.
+        out.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(text, encoding="utf-8")
         part.replace(out)
     except OSError:

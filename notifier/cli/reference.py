@@ -21,7 +21,7 @@ def reference() -> str:
     ]
     parts += [
         "Exit codes: 0 done · 1 done, with rejections, failures or something left to decide · 2 usage or operator "
-        "error (one clear line) · 75 try later · 70 a fault of ours.",
+        "error (one clear line) · 75 try later · 70 a fault of ours · 130 stopped by Ctrl-C (run it again).",
         "",
     ]
     for path, command in _commands(main, "notifier"):

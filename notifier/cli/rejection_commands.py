@@ -74,7 +74,7 @@ def reject_dispose(
             told = ", ".join(f"{each} {count}" for each, count in sorted(codes.items()))
             files = f"{len(found)} file{'s' if len(found) > 1 else ''}"
             asked = "Open again" if reopen else "Dispose of"
-            terminal.confirm(f"{asked} {total} rejections in {files} ({told})?")
+            terminal.confirm(f"{asked} {total} rejection{'s' if total > 1 else ''} in {files} ({told})?")
             done = await app.decide_rejections(opened, chosen, reason=reason or "")
             left = (await app.rejections_standing(opened)).open
         body = {
@@ -83,7 +83,8 @@ def reject_dispose(
             "open": left,
         }
         verb = "opened again" if reopen else "disposed of"
-        terminal.result(body, f"{body['count']} rejections are {verb} ({told}). {left} are open.")
+        many = "1 rejection is" if body["count"] == 1 else f"{body['count']} rejections are"
+        terminal.result(body, f"{many} {verb} ({told}); still open: {left}.")
         return 0
 
     return asyncio.run(work())

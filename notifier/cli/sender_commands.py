@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier.cli.file_commands import held_lines
+from notifier.cli.file_commands import file_lines, held_lines
 from notifier.cli.terminal import LEFT, Terminal, command
 from notifier.errors import OperatorError
 
 if TYPE_CHECKING:
-    from notifier.app import App, Freed
+    from notifier.app import App, FileTaken, Freed
     from notifier.intake.holds import HeldFile
 
 
@@ -95,13 +95,15 @@ def add_name(terminal: Terminal, code: str, names: tuple[str, ...], held: str | 
             "to_take_in": [{"sha256": each.held.sha256, "command": each.command} for each in freed if each.problem],
             "held": [each.as_json() for each in left],
         }
-        lines = [f"{code}: {len(said.added)} names added, {len(said.already)} there already."]
+        names_added = f"{len(said.added)} name{'' if len(said.added) == 1 else 's'} added"
+        lines = [f"{code}: {names_added}, {len(said.already)} there already."]
         if taken:
-            lines.append(f"{len(taken)} held files taken in: {sum(each.rows for each in taken):,} rows.")
+            many = "1 held file" if len(taken) == 1 else f"{len(taken)} held files"
+            lines.append(f"{many} taken in: {sum(each.rows for each in taken):,} rows.")
         lines += [f"Still held: {each.headline()} ({each.sha256[:12]})" for each in left]
         lines.append("Next: `notifier senders list`." if left else "Next: `notifier plan`.")
         terminal.result(body, *lines)
-        return LEFT if left or any(each.rejections for each in taken) else 0
+        return LEFT if left or any(_something_left(each) for each in taken) else 0
 
     return asyncio.run(work())
 
@@ -116,8 +118,15 @@ async def _of_held(terminal: Terminal, opened: App, code: str, sha256: str) -> t
     for name, rows in unknown.items():
         terminal.note(f"  {rows:>12,}  {shown_name(name)}")
     if unknown:
-        terminal.confirm(f"Are these {len(unknown)} names all the sender {code}'s?")
+        these = "Is this name" if len(unknown) == 1 else f"Are these {len(unknown)} names all"
+        terminal.confirm(f"{these} the sender {code}'s?")
     return tuple(unknown)
+
+
+def _something_left(taken: FileTaken) -> bool:
+    """Rejected rows that are somebody's, or an alarm."""
+    trailers, alarms = (taken.verdicts.trailers, taken.verdicts.alarms) if taken.verdicts else (0, {})
+    return taken.rejections > trailers or bool(alarms)
 
 
 def _freed_lines(freed: Freed) -> list[str]:
@@ -126,9 +135,7 @@ def _freed_lines(freed: Freed) -> list[str]:
         return [f"{what}: {freed.problem}", f"  its names are known now; run: {freed.command}"]
     if freed.taken.held:
         return list(held_lines(freed.taken.held, what))
-    taken = freed.taken
-    lines = [f"{what}: {taken.rows} rows = {taken.records} records + {taken.rejections} rejected"]
-    return lines + ([f"  rejected rows: {taken.rejections_file}"] if taken.rejections_file else [])
+    return list(file_lines(freed.taken, persons=freed.held.kind == "export"))
 
 
 senders.add_command(list_senders)

@@ -12,6 +12,7 @@ import functools
 import io
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -35,6 +36,9 @@ _OF_THE_MACHINE = {
     errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE,
 }  # fmt: skip
 
+# Controls but for line feed and tab, line and paragraph separators, marks and overrides of writing direction.
+_STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
 
 @dataclass(frozen=True)
 class Terminal:
@@ -56,7 +60,7 @@ class Terminal:
                 click.echo(text.encode("utf-8", "backslashreplace"))
             else:
                 for line in lines:
-                    click.echo(line)
+                    click.echo(_visible(line))
         except BrokenPipeError:
             _close(sys.stdout)
         except OSError as error:
@@ -88,11 +92,16 @@ class Line(click.ParamType[str]):
         return value
 
 
+def _visible(text: str) -> str:
+    """``text`` without what steers a terminal: a cell, a heading or the name of a file may hold anything."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def tell(text: str, *, newline: bool = True) -> None:
     """Write to stderr. Nobody may be there to read it, a terminal that was closed, a pipe that ended: no reason to
     stop what is being done."""
     try:
-        click.echo(text, err=True, nl=newline)
+        click.echo(_visible(text), err=True, nl=newline)
     except OSError:
         _close(sys.stderr)
 
@@ -149,7 +158,7 @@ def guarded(body: Callable[[], int | None]) -> int:  # noqa: PLR0911  (a table, 
         tell(f"notifier: {error}")
         return SOFTWARE
     except KeyboardInterrupt:
-        tell("notifier: stopped")
+        tell("notifier: stopped; nothing was half done: run the command again to go on")
         return 130
     except OSError as error:
         if error.errno not in _OF_THE_MACHINE:

@@ -45,6 +45,16 @@ class Case(StrEnum):
     PROFESSIONAL_NO_MAILBOX = "professional_no_mailbox"
     ESTABLISHMENTS = "establishments"
     SEVERAL_LINES = "several_lines"
+    # Only in a drill of all cases:
+    TWINS_WITHOUT_RANK = "twins_without_rank"
+    UNDER_OTHER_PARENT = "under_other_parent"
+    SEPARATED_PARENTS = "separated_parents"
+    OLD_DIRECTORY = "old_directory"
+    GUARDIANSHIP = "guardianship"
+    OPPOSITION = "opposition"
+    WITHDRAWN = "withdrawn"
+    AGENCY_MAILBOX = "agency_mailbox"
+    CHAIN = "chain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +63,13 @@ class Household:
     child); the others are ordinary.
 
     ``spouse``: under whose NIR, "own" or "holder"; "" = no spouse. ``twins``: the ranks under which the exports write
-    them, "12" or "11". ``affected``: the links that stand in an export. ``unlisted``: the links that stand in no
-    directory. ``homonyms``: a second contract, of a person with the same name and birth date; 2 = listed, 1 = not.
+    them, "12" or "11", or "00" for none. ``affected``: the links that stand in an export. ``unlisted``: the links that
+    stand in no directory. ``homonyms``: a second contract, of a person with the same name and birth date; 2 = listed,
+    1 = not.
+    ``other_parent``: the exports have the children under the spouse's NIR, the directory under the holder's;
+    ``separated``: a second contract, of the other parent, with the same child; ``only_in_old``: who left before the
+    directory was drawn, and stands in the old one alone; ``protected``, ``opposed``: a guardian, an objection to
+    e-mail; ``withdrawn``: not in the corrected file any more; ``at_agency``: at an agency's mailbox.
     """
 
     case: Case
@@ -74,6 +89,13 @@ class Household:
     homonyms: int = 0
     wrong_key: str = ""
     partial_birth_date: bool = False
+    other_parent: bool = False
+    separated: bool = False
+    only_in_old: bool = False
+    protected: bool = False
+    opposed: bool = False
+    withdrawn: bool = False
+    at_agency: bool = False
 
 
 _A, _C, _E = "A", "C", "E"
@@ -123,3 +145,25 @@ _COUNTED: tuple[tuple[int, Household], ...] = (
 )
 
 DECK: tuple[Household, ...] = tuple(household for count, household in _COUNTED for _ in range(count))
+
+_HARD: tuple[tuple[int, Household], ...] = (
+    (2, Household(Case.TWINS_WITHOUT_RANK, _E, spouse="own", twins="00")),
+    (3, Household(Case.UNDER_OTHER_PARENT, _E, spouse="own", minors=1, other_parent=True)),
+    (2, Household(Case.SEPARATED_PARENTS, _E, minors=1, separated=True)),
+    (4, Household(Case.OLD_DIRECTORY, _A, only_in_old=True)),
+    (1, Household(Case.OLD_DIRECTORY, _A, only_in_old=True, reach=_POST)),
+    (2, Household(Case.GUARDIANSHIP, _A, protected=True)),
+    (1, Household(Case.GUARDIANSHIP, _C, spouse="own", protected=True)),
+    (3, Household(Case.OPPOSITION, _A, opposed=True)),
+    (3, Household(Case.WITHDRAWN, _A, withdrawn=True)),
+)
+
+HARD_DECK: tuple[Household, ...] = DECK + tuple(household for count, household in _HARD for _ in range(count))
+"""With what an ordinary drill leaves out, because it takes further files and options to take in."""
+
+AGENCY = Household(Case.AGENCY_MAILBOX, _A, at_agency=True)
+AT_AGENCY = 110  # members for whom an agency's own mailbox was typed in
+LEAST_WITH_AGENCY = 300  # insured persons of a drill that has them
+
+HARD_CASES = frozenset({household.case for _, household in _HARD} | {Case.CHAIN, Case.AGENCY_MAILBOX})
+"""Those that an ordinary drill leaves out."""

@@ -89,6 +89,7 @@ MAILBOX_DOMAINS = (
     "libre-acces.example", "poste-en-ligne.example", "messagerie-sud.example", "fai-rouge.example",
     "petit-domaine.example",
 )  # fmt: skip
+AGENCY_MAILBOX = "agence@clairval.example"
 PRACTICE_DOMAINS = ("officine.example", "cabinet-sante.example", "boite-orange.example", "courriel.example")
 
 INSURERS_VIAMEDIS = ("MUTUELLE CLAIRVAL", "Mutuelle Clairval – Santé", "MUT. CLAIRVAL")

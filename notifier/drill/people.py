@@ -9,8 +9,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from notifier.drill.draws import Draws
-from notifier.drill.households import DECK, Case, Household, Reach
-from notifier.drill.names import COMPLEMENTS, FORENAMES, MAILBOX_DOMAINS, STREETS, SURNAMES, TOWNS, Spelling
+from notifier.drill.households import (
+    AGENCY,
+    AT_AGENCY,
+    DECK,
+    HARD_DECK,
+    LEAST_WITH_AGENCY,
+    Case,
+    Household,
+    Reach,
+)
+from notifier.drill.names import (
+    AGENCY_MAILBOX,
+    COMPLEMENTS,
+    FORENAMES,
+    MAILBOX_DOMAINS,
+    STREETS,
+    SURNAMES,
+    TOWNS,
+    Spelling,
+)
 from notifier.drill.numbers import NIR_SPACE, Ordinals, Register, nir
 
 Address = tuple[str, str, str, str]
@@ -28,7 +46,11 @@ _MINORS = (2019, 2024)
 @dataclass(slots=True)
 class Member:
     """One person with a place on a contract. ``rank``: birth rank in the directory; ``rank_viamedis`` and
-    ``rank_almerys``: what their column says, "" = empty. ``month`` and ``day``: 0 where the civil record is silent."""
+    ``rank_almerys``: what their column says, "" = empty. ``month`` and ``day``: 0 where the civil record is silent.
+
+    ``nir_exported``: what the exports say instead of ``nir``; ``key_of``: of which number they give the key; ``noise``:
+    which field of one of its rows has a typing error.
+    """
 
     link: str
     contract: int
@@ -52,6 +74,14 @@ class Member:
     has_wrong_key: bool = False
     is_listed: bool = True
     is_minor: bool = False
+    nir_exported: str = ""
+    key_of: str = ""
+    is_protected: bool = False
+    is_opposed: bool = False
+    is_withdrawn: bool = False
+    is_at_agency: bool = False
+    only_in_old: bool = False
+    noise: str = ""
 
     @property
     def is_affected(self) -> bool:
@@ -65,10 +95,12 @@ class Population:
     ``practitioners``: up to ``wanted_practitioners`` of them, whom the drill makes professionals as well.
     """
 
-    def __init__(self, draws: Draws, *, insured: int, wanted_practitioners: int) -> None:
+    def __init__(self, draws: Draws, *, insured: int, wanted_practitioners: int, is_hard: bool = False) -> None:
         self._draws = draws
         self._owed = insured
         self._wanted_practitioners = wanted_practitioners
+        self._deck = HARD_DECK if is_hard else DECK
+        self._at_agency = AT_AGENCY if is_hard and insured >= LEAST_WITH_AGENCY else 0
         self._registers = Ordinals(NIR_SPACE, draws.below(NIR_SPACE), "NIRs")
         self._contracts = 0
         self._members = 0
@@ -76,7 +108,9 @@ class Population:
 
     def __iter__(self) -> Iterator[list[Member]]:
         """One contract at a time; its first member is the holder."""
-        deck = list(DECK)
+        for _ in range(self._at_agency):
+            yield self._fill(AGENCY)
+        deck = list(self._deck)
         while self._owed:
             self._draws.shuffle(deck)
             for household in deck:
@@ -86,8 +120,10 @@ class Population:
                 yield members
                 if household.homonyms:
                     yield self._fill(household, like=members[0])
+                elif household.separated:
+                    yield self._fill(household, child_like=members[-1])
 
-    def _fill(self, household: Household, like: Member | None = None) -> list[Member]:
+    def _fill(self, household: Household, like: Member | None = None, child_like: Member | None = None) -> list[Member]:
         self._contracts += 1
         holder = self._holder(household, like)
         members = [holder]
@@ -97,9 +133,21 @@ class Population:
             members.append(self._adult_child(household, holder, members))
         if household.minors or household.twins:
             self._add_minors(household, holder, members)
+        if child_like is not None:
+            child = members[-1]
+            child.name, child.forename, child.sex = child_like.name, child_like.forename, child_like.sex
+            child.year, child.month, child.day = child_like.year, child_like.month, child_like.day
         unlisted = "A" if like is not None and household.homonyms == 1 else household.unlisted
         for member in members:
-            member.is_listed = member.link not in unlisted
+            member.is_listed = member.link not in unlisted and not household.only_in_old
+            member.only_in_old = household.only_in_old
+            if member.link in household.to:
+                member.is_protected, member.is_opposed = household.protected, household.opposed
+                member.is_withdrawn = household.withdrawn
+                if household.at_agency:
+                    member.is_at_agency, member.email = True, AGENCY_MAILBOX
+                if household.other_parent:
+                    member.nir_exported = members[1].nir
             if member.link in household.affected and self._owed:
                 self._owed -= 1
                 self._expose(household, member)
@@ -207,7 +255,11 @@ class Population:
             member.in_almerys = not member.in_viamedis
         else:
             member.in_viamedis, member.in_almerys = chance < 0.6, chance < 0.2 or chance >= 0.6
-        if household.twins and member.is_minor:
+        if household.withdrawn and targeted:
+            member.in_viamedis, member.in_almerys = True, False  # the file that is corrected
+        if household.twins == "00" and member.is_minor:
+            member.rank_viamedis = member.rank_almerys = ""
+        elif household.twins and member.is_minor:
             alike = household.twins == "11"
             member.rank_viamedis = "1" if alike else member.rank
             # One operator may number the twins that the other does not: a warning, two children all the same.

@@ -53,9 +53,10 @@ class Practice:
 class Professionals:
     """Deals ``professionals`` practices, some of them of persons who are insured as well."""
 
-    def __init__(self, draws: Draws, *, professionals: int, practitioners: list[Member]) -> None:
+    def __init__(self, draws: Draws, *, professionals: int, practitioners: list[Member], is_hard: bool = False) -> None:
         self._draws = draws
         self._owed = professionals
+        self._chain = min(300, professionals // 2) if is_hard else 0
         self._practitioners = practitioners
         self._sirens = Ordinals(SIREN_SPACE, draws.below(SIREN_SPACE), "SIREN numbers")
         self._finess = Ordinals(FINESS_SPACE, draws.below(FINESS_SPACE), "FINESS numbers")
@@ -65,6 +66,10 @@ class Professionals:
         """The establishments of one practitioner follow each other."""
         deck = list(_DECK)
         insured = iter(self._practitioners)
+        if self._chain > 1:
+            practices = self._practices(Case.CHAIN, None)
+            self._owed -= len(practices)
+            yield from practices
         while self._owed:
             self._draws.shuffle(deck)
             for case in deck:
@@ -85,6 +90,8 @@ class Professionals:
         if case is Case.ESTABLISHMENTS:
             establishments = min(2 + draws.below(2), self._owed)
             case = case if establishments > 1 else Case.PROFESSIONAL
+        elif case is Case.CHAIN:
+            establishments = self._chain
         self._number += 1
         sex = 1 + draws.below(2)
         name = known.name if known else draws.pick(SURNAMES)

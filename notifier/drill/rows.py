@@ -18,6 +18,7 @@ DIRECTORY = (
     "NUM_ADHERENT;NIR;CLE;DATE_NAISSANCE;RANG;NOM;PRENOM;CIVILITE;LIEN;EMAIL;ADRESSE1;ADRESSE2;CODE_POSTAL;VILLE;"
     "NUM_CONTRAT;LANGUE;STATUT;ASSUREUR"
 )
+HARD_DIRECTORY = f"{DIRECTORY};OPPOSITION_EMAIL;MESURE_PROTECTION"
 VIAMEDIS_PROFESSIONAL = (
     "RAISON_SOCIALE;NOM;PRENOM;PROFESSION;EMAIL;TELEPHONE;ADRESSE;CODE_POSTAL;VILLE;LOGIN;RIB;SIRET;FINESS"
 )
@@ -37,7 +38,7 @@ def _contract(member: Member) -> tuple[int, str]:
 
 
 def _key(member: Member) -> int:
-    key = nir_key(member.nir)
+    key = nir_key(member.key_of or member.nir_exported or member.nir)
     return key % 97 + 1 if member.has_wrong_key else key
 
 
@@ -45,7 +46,7 @@ def viamedis_insured(member: Member, draws: Draws) -> str:
     """One line of viamedis-insured.csv."""
     year, number = _contract(member)
     return (
-        f"{member.nir};{_TWO[_key(member)]};{member.name.capitals};{member.forename.capitals};"
+        f"{member.nir_exported or member.nir};{_TWO[_key(member)]};{member.name.capitals};{member.forename.capitals};"
         f"{_TWO[member.day]}/{_TWO[member.month]}/{member.year};{member.rank_viamedis};"
         f"{draws.pick(INSURERS_VIAMEDIS)};CV{year}{number};{draws.pick(GUARANTEES)}"
     )
@@ -54,7 +55,7 @@ def viamedis_insured(member: Member, draws: Draws) -> str:
 def almerys_insured(member: Member, draws: Draws) -> str:
     """One line of almerys-insured.csv."""
     year, number = _contract(member)
-    text = member.nir
+    text = member.nir_exported or member.nir
     chance = draws.unit()
     # Without a key nothing can be wrong with it: a row that must fail its check keeps it.
     if chance >= 0.1 or member.has_wrong_key:
@@ -69,6 +70,11 @@ def almerys_insured(member: Member, draws: Draws) -> str:
         f"{member.name.other};{member.forename.other};{member.year}-{_TWO[member.month]}-{_TWO[member.day]};"
         f"{text};{member.rank_almerys};{draws.pick(INSURERS_ALMERYS)};CV{year}{separator}{number}"
     )
+
+
+def hard_directory(member: Member) -> str:
+    """One line of directory.csv of a drill of all cases: with who is under guardianship, and who objects to e-mail."""
+    return f"{directory(member)};{'O' if member.is_opposed else ''};{'Tutelle' if member.is_protected else ''}"
 
 
 def directory(member: Member) -> str:

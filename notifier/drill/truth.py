@@ -31,7 +31,8 @@ class TruthLine:
     ``person``: a number of the drill, by which the lines are sorted. ``exposures``: sorted "incident:category".
     ``email``: the mailbox that must receive the notice for this person, "" unless ``route`` is email. ``told``: own,
     holder (a minor, in one notice per ``household``) or establishments (in one notice per ``household``).
-    ``excluded``: deceased, or "".
+    ``excluded``: deceased, operator (not in the corrected file any more), or "". ``member``: the number in the
+    directory, "" if in none; ``noise``: which field of one of the person's rows has a typing error, or "".
     """
 
     person: str
@@ -43,6 +44,8 @@ class TruthLine:
     household: str
     case: str
     excluded: str
+    member: str = ""
+    noise: str = ""
 
     def as_json(self) -> str:
         """The line without its end. Every value is ASCII without quotes or backslashes, by construction."""
@@ -50,7 +53,8 @@ class TruthLine:
         return (
             f'{{"person": "{self.person}", "audience": "{self.audience}", "exposures": ["{exposures}"], '
             f'"route": "{self.route}", "email": "{self.email}", "told": "{self.told}", '
-            f'"household": "{self.household}", "case": "{self.case}", "excluded": "{self.excluded}"}}'
+            f'"household": "{self.household}", "case": "{self.case}", "excluded": "{self.excluded}"'
+            + (f', "member": "{self.member}", "noise": "{self.noise}"}}' if self.member else "}")
         )
 
 
@@ -61,7 +65,7 @@ def read_truth(path: Path) -> Iterator[TruthLine]:
         for line in lines:
             body = json.loads(line)
             body["exposures"] = tuple(body["exposures"])
-            yield TruthLine(**{name: body[name] for name in names})
+            yield TruthLine(**{name: body[name] for name in names if name in body})
 
 
 def expected_messages(truth_lines: Iterable[TruthLine]) -> Counter[str]:
@@ -90,24 +94,31 @@ def _insured_exposures(almerys: bool, almerys_rank: bool, viamedis: bool, viamed
 _INSURED_EXPOSURES = {case: _insured_exposures(*case) for case in product((False, True), repeat=4)}
 
 
-def insured_line(person: str, member: Member, holder: Member) -> TruthLine:
-    """What is owed to an affected member of ``holder``'s contract."""
+def insured_line(person: str, member: Member, holder: Member, *, is_hard: bool = False) -> TruthLine:
+    """What is owed to an affected member of ``holder``'s contract. ``is_hard``: of a drill that says which member of
+    the directory it is."""
     exposures = _INSURED_EXPOSURES[
         member.in_almerys, bool(member.rank_almerys), member.in_viamedis, bool(member.rank_viamedis)
     ]
-    if not member.is_listed:
+    number, noise = (f"A{member.number:08d}", member.noise) if is_hard else ("", "")
+    if member.is_withdrawn:
+        return TruthLine(
+            person, Audience.INSURED, exposures, Route.NONE, "", TOLD_OWN, "", member.case, "operator", number, noise
+        )
+    if not member.is_listed and not member.only_in_old:
         return TruthLine(person, Audience.INSURED, exposures, Route.NONE, "", TOLD_OWN, "", member.case, "")
     audience = Audience.INSURED if member.link == "A" else Audience.DEPENDANT
     if member.status == "décédé":
         return TruthLine(person, audience, exposures, Route.NONE, "", TOLD_OWN, "", member.case, "deceased")
-    if member.status == "radié":
+    if member.status == "radié" or member.only_in_old:
         audience = Audience.PAST_MEMBER
     reader, told, household = member, TOLD_OWN, ""
     if member.is_minor:
         reader, told, household = holder, TOLD_HOLDER, f"H{member.contract:07d}"
-    route = Route.EMAIL if reader.email else Route.POST if reader.address else Route.NONE
+    mailbox = "" if reader.is_protected or reader.is_opposed or reader.is_at_agency else reader.email
+    route = Route.EMAIL if mailbox else Route.POST if reader.address else Route.NONE
     email = reader.email if route is Route.EMAIL else ""
-    return TruthLine(person, audience, exposures, route, email, told, household, member.case, "")
+    return TruthLine(person, audience, exposures, route, email, told, household, member.case, "", number, noise)
 
 
 def professional_exposures(files: Iterable[tuple[str, bool, bool]]) -> tuple[str, ...]:

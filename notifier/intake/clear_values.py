@@ -23,8 +23,9 @@ from notifier.intake import archives, files, members, profiles, rows
 from notifier.intake.columns import find_in_text
 from notifier.intake.files import Form, Survey
 from notifier.intake.profiles import Profile
-from notifier.intake.rejections import EXPLANATIONS, FOLDER, disarmed
+from notifier.intake.rejections import EXPLANATIONS, FOLDER
 from notifier.model import Entry, to_ms
+from notifier.spreadsheets import disarmed
 from notifier.storage import clear_files, journal, rejections
 from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Database
@@ -65,6 +66,13 @@ async def write_values(
         except OSError as error:
             raise OperatorError(f"{folder / relative} cannot be written: {error.strerror}") from error
     return folder / relative
+
+
+async def left_behind(database: Database, sha256_start: str) -> str | None:
+    """The SHA-256 of a file that begins so, counts no more, and from which something in clear is there all the same:
+    the withdrawal was cut short. None: there is no such file."""
+    async with database.read() as connection:
+        return await clear_files.of_nothing(connection, sha256_start)
 
 
 async def remove_values(database: Database, folder: Path, sha256: str, *, by: str, now: datetime) -> list[str]:

@@ -10,17 +10,44 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from notifier.errors import ExportError
 from notifier.intake.headings import normal_heading
-from notifier.intake.profiles import Profile
+from notifier.intake.profiles import Profile, every
 
 SEPARATORS = ";,\t|"
 SEARCHED = 30  # lines: titles and blank lines may stand above the headings
 UNNAMED = "_unnamed_"
 _DATA = re.compile(r"[0-9]{4}|@")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
+
+
+class HeadingsError(ExportError):
+    """The line of headings is another layout's. ``headings``: what it says."""
+
+    def __init__(self, message: str, headings: Sequence[str]) -> None:
+        super().__init__(message)
+        self.headings = headings
+
+
+@contextmanager
+def suggesting(folder: Path) -> Iterator[None]:
+    """A HeadingsError from inside is told with the profiles of ``folder`` that do fit: which file is which is quickly
+    mistaken, and nothing is read on a guess."""
+    try:
+        yield
+    except HeadingsError as error:
+        fits = [name for name, profile in every(folder) if place(error.headings, profile)]
+        if not fits:
+            raise
+        kinds = dict(every(folder))
+        told = " or ".join(
+            f"{name} (for `notifier {'intake' if kinds[name].kind == 'export' else 'directory'}`)" for name in fits
+        )
+        raise HeadingsError(f"{error}; these are the headings of the profile {told}", error.headings) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +151,8 @@ def _misfit(candidates: Iterable[list[str]], profile: Profile, name: str) -> Exp
         for what, columns in (("missing column", missing), ("unknown column", unknown), ("column given twice", doubled))
         if columns
     ]
-    return ExportError(f"{name}: {'; '.join(faults) or 'the headings do not fit'} (columns found: {_listed(best)})")
+    message = f"{name}: {'; '.join(faults) or 'the headings do not fit'} (columns found: {_listed(best)})"
+    return HeadingsError(message, best)
 
 
 def _listed(cells: Sequence[str], most: int = 40) -> str:

@@ -7,6 +7,7 @@ absorbed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
@@ -19,7 +20,8 @@ from notifier.intake import identifiers
 from notifier.intake.archives import Wrapping
 from notifier.intake.custody import NOTHING_SAID, Custody
 from notifier.intake.holds import HeldFile
-from notifier.intake.mailboxes import OTHER, mailbox, provider, providers
+from notifier.intake.mailboxes import OTHER, is_agency, mailbox, provider, providers
+from notifier.intake.near_keys import member_columns
 from notifier.intake.professionals import CONTACT, address_code, postal
 from notifier.intake.records import (
     Batch,
@@ -36,14 +38,20 @@ from notifier.intake.records import (
 )
 from notifier.intake.rows import Rows
 from notifier.intake.space import FreeBytes, free_bytes
-from notifier.intake.staging import AlreadyImported, StagedImport, stage
+from notifier.intake.staging import WHOLE, AlreadyImported, StagedImport, stage
 from notifier.model import Contact
 from notifier.people.identity import normal_email, normal_name
 from notifier.storage.database import Database
 from notifier.vault import Vault
 
-_KEYS = ("key_member", "key_nir_rank", "key_nir_forename", "key_contract")
+PROTECTION, OPPOSITION, AGENCY = "protection", "opposition", "agency_mailbox"  # contacts.letter
+
+_KEYS = (
+    "key_member", "key_nir_rank", "key_nir_forename", "key_contract", "key_contract_birth", "key_near_nir",
+    "key_near_contract",
+)  # fmt: skip
 _PRINTED = ("name", "forename", "birth_name", "address1", "address2", "postcode", "city")
+_LANGUAGE = re.compile(r"([A-Za-z]{2})(?:[-_][A-Za-z]{2})?")
 
 
 async def stage_directory(
@@ -60,15 +68,16 @@ async def stage_directory(
     accepted_by: str = "",
     free: FreeBytes = free_bytes,
     wrapping: Wrapping | None = None,
+    is_whole: bool = False,
 ) -> StagedImport | AlreadyImported | HeldFile:
-    """Read a directory: rows go to ``contacts``, not current yet. ``as_of``: the day it describes. Raises like
-    ``exports.stage_export``."""
+    """Read a directory: rows go to ``contacts``, not current yet. ``as_of``: the day it describes; ``is_whole``: it is
+    the whole directory of its senders, and who is missing from it has left. Raises like ``exports.stage_export``."""
     table = providers(folder)
     return await stage(
         database, vault, settings, folder, path,
         kind="directory", profile_name=profile_name, incident=None, as_of=as_of, now=now,
         make=lambda _: partial(members, providers=table, as_of=as_of.isoformat() if as_of else ""),
-        custody=custody, accepted_by=accepted_by, free=free, wrapping=wrapping,
+        custody=custody, accepted_by=accepted_by, free=free, wrapping=wrapping, replaces=WHOLE if is_whole else "",
     )  # fmt: skip
 
 
@@ -81,7 +90,7 @@ def members(rows: Rows, reading: FileContext, providers: Mapping[str, str], as_o
     frame = frame.with_columns(pl.Series("status", status, dtype=pl.String))
     frame, rejections = reject(frame, _verdict(), rows, reading)
     reading.senders.miss(frame.filter(pl.col("sender") == "")["insurer"])
-    keys = key_columns(frame, reading.vault)
+    keys = key_columns(frame, reading.vault) | member_columns(frame, reading.vault)
     read = _Member(reading, providers, as_of)
     columns = [keys[column] for column in ("forename_key", *_KEYS)]
     warned = rows.noted(frame.with_columns(warnings(*read.coded).alias("warnings")))["warnings"].to_list()
@@ -103,6 +112,15 @@ def _verdict() -> list[tuple[pl.Expr, str, str]]:
     ]
 
 
+def _language(cell: str) -> tuple[str, str]:
+    """Two letters (ISO 639-1), a region after them left out; else "" and a code. What a shifted column puts there is
+    never kept: a language stands in clear in tables, segments and proofs (I8)."""
+    if not (text := cell.strip()):
+        return "", ""
+    found = _LANGUAGE.fullmatch(text)
+    return (found[1].lower(), "") if found else ("", "language_unreadable")
+
+
 class _Member:
     """Turns a row into a contact. Holds what is the same for all rows of a file."""
 
@@ -111,6 +129,7 @@ class _Member:
         self._vault, self._providers, self._as_of = reading.vault, by_domain, as_of
         self._links, self._civilities = words("link"), words("civility")
         self._no_opposition, self._no_protection = words("email_opposition"), words("protection")
+        self._formats = words("format")
         self._rules = reading.addresses
         roles = set(reading.layout.roles)
         # Of what the layout has no column for, nothing is missed.
@@ -127,15 +146,28 @@ class _Member:
         codes = [code if self._has_email else "", postcode.code]
         if address is None and self._has_address:
             codes.append(address_code(row["address1"], row["address2"], row["postcode"], row["city"]))
+        language, code = _language(row["language"])
+        codes.append(code)
         civility = self._civilities.get(normal_name(row["civility"]), "")
-        contact = Contact(row["name"], row["forename"], civility, email=email, postal=address, birth_date=row["birth"])
+        born = row["birth_name"] if row["birth_name"] != row["name"] else ""
+        contact = Contact(
+            row["name"],
+            row["forename"],
+            civility,
+            email=email,
+            postal=address,
+            birth_date=row["birth"],
+            birth_name=born,
+        )
         household = row["contract_n"] or row["member_n"]
         return ((
             row["line"], sender, identity, "member", self._links.get(normal_name(row["link"]), ""), row["status"],
-            row["language"].lower() or "fr", self._as_of, 0,
+            language or "fr", self._as_of, 0,
             vault.digest("household", sender, household) if household else None,
             vault.digest("mailbox", sender, normal_email(email)) if email else None,
             int(address is not None), provider(email, self._providers) if email else OTHER,
+            self._letter(row) or self._agency(row, email),
+            self._formats.get(normal_name(row["format"]), OTHER) if row["format"] else "",
             *digests, vault.seal(CONTACT, identity, contact.fields()),
         ), codes)  # fmt: skip
 
@@ -145,7 +177,15 @@ class _Member:
         first = mailbox(row["email"], self._rules)
         second = mailbox(row["email2"], self._rules)
         chosen = first if first.value or not second.value else second
-        opposed = normal_name(row["email_opposition"]) not in self._no_opposition
-        if opposed or normal_name(row["protection"]) not in self._no_protection:
-            return "", chosen.code
-        return chosen.value, chosen.code
+        return "" if self._letter(row) else chosen.value, chosen.code
+
+    def _letter(self, row: Mapping[str, str]) -> str:
+        """Why the member is told by letter, whatever mailbox is known; "" = by e-mail if there is one."""
+        if normal_name(row["protection"]) not in self._no_protection:
+            return PROTECTION
+        return OPPOSITION if normal_name(row["email_opposition"]) not in self._no_opposition else ""
+
+    def _agency(self, row: Mapping[str, str], email: str) -> str:
+        """Whether the only address is one that was typed in for members without any (data/mailboxes.toml)."""
+        given = (row["email"], row["email2"])
+        return AGENCY if not email and any(is_agency(cell, self._rules) for cell in given) else ""

@@ -38,11 +38,13 @@ async def stage_export(
     accepted_by: str = "",
     free: FreeBytes = free_bytes,
     wrapping: Wrapping | None = None,
+    replaces: str = "",
 ) -> StagedImport | AlreadyImported | HeldFile:
     """Read an export: rows go to the staging file (a professional's also to ``contacts``, not current yet),
     rejections to ``rejections``. ``incident``: its code, instead of the profile's. ``accepted_by``: who lets any share
-    of rejections pass. Raises ExportError for a file that cannot be taken in, SettingsError for a profile, an incident
-    or senders that do not fit, OperatorError when there is no room or an earlier reading informs somebody."""
+    of rejections pass; ``replaces``: the first digits of the SHA-256 of the file that this one corrects. Raises
+    ExportError for a file that cannot be taken in, SettingsError for a profile, an incident or senders that do not fit,
+    OperatorError when there is no room, an earlier reading informs somebody, or no such file can be replaced."""
     table = providers(folder)
 
     def make(profile: Profile) -> Make:
@@ -51,5 +53,5 @@ async def stage_export(
     return await stage(
         database, vault, settings, folder, path,
         kind="export", profile_name=profile_name, incident=incident, as_of=None, now=now, make=make,
-        custody=custody, accepted_by=accepted_by, free=free, wrapping=wrapping,
+        custody=custody, accepted_by=accepted_by, free=free, wrapping=wrapping, replaces=replaces,
     )  # fmt: skip

@@ -59,6 +59,8 @@ class HeldFile:
     records: int
     rejections: int
     names: Mapping[str, int] = field(default_factory=dict, repr=False)
+    replaces: str = ""  # SHA-256 of the earlier file whose place it is to take
+    why: str = ""  # the share, the codes and the limit, when it was just held for its rejections
 
     @property
     def unknown_rows(self) -> int:
@@ -81,12 +83,15 @@ class HeldFile:
         for option, value in (
             ("--incident", self.incident),
             ("--as-of", self.as_of),
+            ("--replaces", self.replaces if self.kind == "export" else ""),
             ("--received-at", self.custody.received_at),
             ("--received-from", self.custody.received_from),
             ("--expect-rows", "" if self.custody.expected_rows is None else str(self.custody.expected_rows)),
             ("--expect-sha256", self.sha256),
         ):
             words += [option, value] if value else []
+        if self.replaces and self.kind == "directory":
+            words.append("--replace")
         return shlex.join(words)
 
     def as_json(self) -> dict[str, object]:
@@ -94,10 +99,14 @@ class HeldFile:
         return {"sha256": self.sha256, "reason": self.reason, "names": len(self.names), "rows": self.rows}
 
 
-def reason_to_hold(unknown: Mapping[str, int], rows: int, rejections: int, limit: float) -> Reason | None:
-    """Whether a file that was read is held, and why. Pure."""
+def reason_to_hold(
+    unknown: Mapping[str, int], rows: int, rejections: int, limit: float, *, trailers: int = 0
+) -> Reason | None:
+    """Whether a file that was read is held, and why. Of its rejections, ``trailers`` are lines of totals: nobody's,
+    and nothing against the file. Pure."""
     if unknown:
         return SENDERS
+    rows, rejections = rows - trailers, rejections - trailers
     if rows >= LEAST_ROWS and rejections > limit * rows:
         return REJECTIONS
     return None
@@ -106,6 +115,16 @@ def reason_to_hold(unknown: Mapping[str, int], rows: int, rejections: int, limit
 def shown_name(name: str) -> str:
     """An unknown name for a terminal: a shifted column may hold anything."""
     return redact(" ".join(name.split()))[:_SHOWN] if normal_name(name) else "(blank)"
+
+
+def without_numbers(unknown: Mapping[str, int]) -> dict[str, int]:
+    """Cell → rows, without what no name of a sender holds: a shifted column may give NIRs, account numbers and
+    addresses, and these are never stored, sealed neither (I8)."""
+    counts: dict[str, int] = {}
+    for cell, rows in unknown.items():
+        name = redact(cell)
+        counts[name] = counts.get(name, 0) + rows
+    return counts
 
 
 def different(unknown: Mapping[str, int]) -> dict[str, int]:
@@ -132,7 +151,7 @@ async def hold(
 ) -> HeldFile:
     """Wipe what was staged, and hold the file. ``unknown``: cell → rows. ``is_text``: the file has but one table, and
     so an earlier hold of the same bytes is this one, whatever profile it was read with."""
-    names = different(unknown)
+    names = different(without_numbers(unknown))
     identity = bytes.fromhex(row.sha256)
     sealed = [(rows, vault.seal(_SEALED, identity, {"name": name})) for name, rows in names.items()]
     profile = None if is_text else row.profile
@@ -228,7 +247,7 @@ async def _opened(connection: Connection, vault: Vault, settings: Settings, each
 def _held_file(each: HeldImport, names: Mapping[str, int]) -> HeldFile:
     return HeldFile(
         each.import_id, each.kind, each.sha256, each.profile, each.incident, each.name, each.as_of, each.path,
-        _custody(each), each.reason, each.rows, each.records, each.rejections, names,
+        _custody(each), each.reason, each.rows, each.records, each.rejections, names, each.replaces,
     )  # fmt: skip
 
 

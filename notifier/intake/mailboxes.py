@@ -109,6 +109,12 @@ def mailbox(text: str, by: Rules | None = None) -> Reading:  # noqa: PLR0911  (o
     return Reading(f"{valid.local_part}@{valid.ascii_domain}", code)
 
 
+def is_agency(text: str, by: Rules | None = None) -> bool:
+    """Whether a cell holds one of the addresses that are typed in for members without one."""
+    addresses = (by or _shipped()).addresses
+    return bool(addresses) and text.strip(_AROUND + ".;,").lower() in addresses
+
+
 def suggestion(text: str, by: Rules | None = None) -> str:
     """What was probably meant by an address that is not usable; "" when nothing comes to mind. For the eyes of the
     operator: nothing is ever sent there.

@@ -221,7 +221,10 @@ def _look(file: BinaryIO, name: str, wrapping: Wrapping, member: zipfile.ZipInfo
     if head.startswith(archives.ZIP):
         # A workbook, or else an archive or a document: only its list says so.
         content = archives.held(archives.opened(file, called, wrapping), called)
-        names = {each.filename for each in archives.listed(content, called)}
+        try:
+            names = {each.filename for each in archives.listed(content, called)}
+        except ExportError:
+            return f"{_NO}is a damaged workbook, document or archive"
         return "" if "xl/workbook.xml" in names else f"{_NO}is an archive in the archive, or a document"
     if head.startswith(archives.GZIP):
         return f"{_NO}is an archive in the archive"

@@ -5,9 +5,11 @@ A campaign folder may put its own file over a shipped profile, or beside it: a n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -163,6 +165,15 @@ def load(folder: Path, name: str, kind: Kind | None) -> tuple[Profile, str]:
     return profile, text
 
 
+def every(folder: Path) -> list[tuple[str, Profile]]:
+    """The profiles that can be read, by name; one that cannot is nobody's here."""
+    found = []
+    for name in sorted(_known(folder)):
+        with contextlib.suppress(SettingsError):
+            found.append((name, load(folder, name, None)[0]))
+    return found
+
+
 def _known(folder: Path) -> set[str]:
     return {path.stem for root in (shipped("data"), folder / "data") for path in (root / "profiles").glob("*.toml")}
 
@@ -232,7 +243,7 @@ class Senders:
         if not code:
             raise SettingsError(
                 f"senders: nobody writes to the professionals of {incident.operator}: "
-                f'put "{incident.operator}" into the names of one of [[senders]]'
+                f"`notifier senders add-name CODE {shlex.quote(incident.operator)}` says which of [[senders]] does"
             )
         return code
 

@@ -18,6 +18,7 @@ import polars as pl
 
 from notifier.intake import identifiers, mailboxes
 from notifier.intake.columns import Layout
+from notifier.intake.near_keys import near_column
 from notifier.intake.normal_forms import birth_dates, normal_names, normal_numbers, packed, with_nir
 from notifier.intake.profiles import Profile, Senders
 from notifier.intake.rejections import examined_parts, examined_row
@@ -33,10 +34,14 @@ PRINTED = ("name", "forename", "birth_name", "company", "address", "address1", "
 PRINTED_CHARACTERS = 250
 # C0 and C1 controls, line and paragraph separators, marks and overrides of writing direction (DOMAIN D4).
 # A NIR or an account number that slipped into a name or an address, as a shifted column leaves it (DOMAIN B1, B6).
-NUMBER = r"(?:\d[ .\-\u00a0]?){13}"
+# However it is written: the thirteen digits of a NIR or more, a Corsican one, an account number with letters in it.
+_GAP = r"[\s._/\\\-\u2010-\u2015]{0,2}"
+_CORSICAN = rf"(?:\d{_GAP}){{5}}2{_GAP}[AaBb]{_GAP}(?:\d{_GAP}){{6}}"
+_ACCOUNT = rf"\b(?:\d{_GAP}){{10}}(?:[0-9A-Za-z]{_GAP}){{11}}\d{_GAP}\d\b"
+NUMBER = rf"(?:\d{_GAP}){{13}}|{_CORSICAN}|{_ACCOUNT}"
 UNPRINTABLE = "[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
-KEYS = ("group_key", "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract")
+KEYS = ("group_key", "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract", "key_near")
 """What only an insured person's record holds, beside its birth rank."""
 
 COLUMNS: Mapping[str, type[pl.DataType]] = {
@@ -117,7 +122,7 @@ def _finish_insured(frame: pl.DataFrame, rejections: list[Rejection], reading: F
     records = frame.select(
         "line", "sender", "exposures", "warnings", pl.col("rank").alias("birth_rank"), identity,
         kind=pl.lit(PersonKind.INSURED.value), profession=pl.lit(""), sealed=pl.Series(sealed, dtype=pl.Binary),
-        **key_columns(frame, reading.vault, identity),
+        **key_columns(frame, reading.vault, identity), key_near=near_column(frame, reading.vault),
     )  # fmt: skip
     reading.traces.open(rejections)
     reading.traces.answer(frame, known(identities), reading.vault)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notifier.errors import OperatorError
-from notifier.intake.rejections import EXPLANATIONS, disarmed
+from notifier.intake.rejections import EXPLANATIONS
+from notifier.spreadsheets import disarmed
 from notifier.storage import rejections
 from notifier.storage.database import Database
 from notifier.storage.rejections import OPEN, STATES, FileRejections

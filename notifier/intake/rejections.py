@@ -19,6 +19,7 @@ from typing import TextIO
 from notifier.intake.columns import Layout
 from notifier.intake.trailers import Cell, is_trailer
 from notifier.model import Rejection
+from notifier.spreadsheets import disarmed
 from notifier.vault import Vault
 
 FOLDER = "rejections"
@@ -47,12 +48,12 @@ EXPLANATIONS = {
 NOT_A_PERSON = "not_a_person"
 _KNOWN = frozenset("nir contract member_number email login siret finess rpps phone".split())  # noqa: SIM905
 _NUMBER = re.compile(r"[0-9]{5}|@")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 
 
-def disarmed(cell: str) -> str:
-    """``cell`` so that a spreadsheet shows it and does not run it."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+def _own(text: str) -> bool:
+    """Whether a cell of a number or an address can be somebody's alone: one that a spreadsheet rounded is not."""
+    return bool(text.strip()) and not _ROUNDED.fullmatch(text.strip())
 
 
 def _path(folder: Path, sha256: str) -> Path:
@@ -65,7 +66,7 @@ def examined(rejection: Rejection, cells: Sequence[Cell], vault: Vault) -> Rejec
     only the insurer is left would look like one."""
     if is_trailer(cells):
         return replace(rejection, column="", code="trailer", state=NOT_A_PERSON)
-    if not any(text.strip() if role in _KNOWN else not role and _NUMBER.search(text) for role, _, text in cells):
+    if not any(_own(text) if role in _KNOWN else not role and _NUMBER.search(text) for role, _, text in cells):
         return rejection
     spaced = (" ".join(text.split()) for _, _, text in sorted(cells, key=lambda cell: cell[0]))
     return replace(rejection, cells=vault.digest("rejected-cells", *spaced))

@@ -20,6 +20,7 @@ from notifier.campaign import FILE, Settings, load
 from notifier.errors import SettingsError
 from notifier.intake.profiles import Senders
 from notifier.people.identity import normal_name
+from notifier.vault import NUMBER, RECIPIENT, redact
 
 BLANK = "-"  # a cell without a name: its normal form is as empty
 ANY = "*"
@@ -68,6 +69,12 @@ def sort_out(settings: Settings, code: str, names: Sequence[str]) -> NamesAdded:
         key = normal_name(name)
         if name == ANY:
             raise SettingsError('"*" takes whatever nobody else has: that is decided in campaign.toml, by hand')
+        if redact(name) != name or any(mark in name for mark in (NUMBER, RECIPIENT)):
+            raise SettingsError(
+                "a name that holds an address or a number of somebody is not added: the column of senders is another "
+                "one, or the columns are shifted; correct the profile and read the file again (a sender that is really "
+                "called so: by hand, in campaign.toml)"
+            )
         if not key:
             name = BLANK
         elif not name.isprintable():

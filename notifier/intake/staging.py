@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import fcntl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,8 @@ from notifier.campaign import Settings
 from notifier.errors import CampaignBusy, ExportError, OperatorError, SettingsError, StorageError
 from notifier.intake import files, holds, mailboxes, profiles, rows, space
 from notifier.intake.archives import Wrapping
+from notifier.intake.columns import suggesting
+from notifier.intake.corrections import corrected
 from notifier.intake.custody import NOTHING_SAID, Custody
 from notifier.intake.holds import HeldFile
 from notifier.intake.records import FileContext
@@ -38,6 +40,7 @@ from notifier.vault import Vault, redact
 
 LOCK = ".intake.lock"
 UNKNOWN_SHOWN = 10
+WHOLE = "*"  # in the place of the SHA-256 of what it replaces: a whole directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class StagedImport:
     answers: tuple[tuple[bytes, int], ...] = field(default=(), repr=False)  # see traces.py
     verdicts: Verdicts = Verdicts()  # noqa: RUF009  (frozen)
     recorded: str = ""  # how it was read: encoding and reason, sheet, what was hidden
+    corrects: tuple[
+        PastImport, ...
+    ] = ()  # an earlier file, to be withdrawn before `complete`; who vanished is excluded
 
     @property
     def is_text(self) -> bool:
@@ -84,6 +90,7 @@ class AlreadyImported:
     persons_known: int
     verdicts: Verdicts = Verdicts()  # noqa: RUF009  (frozen)
     other_day: str | None = None
+    corrects: tuple[PastImport, ...] = ()  # an earlier file whose place this one was not given yet
 
 
 @contextlib.contextmanager
@@ -115,11 +122,13 @@ async def stage(
     accepted_by: str = "",
     free: space.FreeBytes = space.free_bytes,
     wrapping: Wrapping | None = None,
+    replaces: str = "",
 ) -> StagedImport | AlreadyImported | HeldFile:
     """Read ``path`` (``wrapping``: one file of the archive that it is, see `members`) and store its rows. ``make``
     gives the function that turns a batch of this profile's rows into what is stored; ``accepted_by``: who lets any
-    share of rejections pass. The caller holds :func:`alone` until the import is complete. Raises ExportError,
-    SettingsError, OperatorError; nothing of the file is left then."""
+    share of rejections pass; ``replaces``: the first digits of the SHA-256 of the file that this one corrects, or
+    :data:`WHOLE`. The caller holds :func:`alone` until the import is complete. Raises ExportError, SettingsError,
+    OperatorError; nothing of the file is left then."""
     profile, _ = profiles.load(folder, profile_name, kind)
     code = incident_of(profile, settings, incident)
     senders = profiles.Senders(settings.senders)
@@ -133,19 +142,22 @@ async def stage(
         decides = profiles.settings_digest(profile, code, addresses.own)
         day = as_of.isoformat() if as_of else ""
         earlier = await _clear_the_way(database, kind, survey.sha256)
+        earlier_file = "" if replaces == WHOLE else replaces
+        corrects = await corrected(database, earlier_file, survey.sha256, profile_name, code)
         for each in earlier:
             if each.settings_digest == decides and senders.reads_alike(each.senders):
                 custody.check_rows(called, each.rows)
-                return await _already(database, folder, each, day)
-        replaces = await _replaceable(database, called, survey, profile_name, earlier)
+                return replace(await _already(database, folder, each, day), corrects=corrects)
+        readings = await _replaceable(database, called, survey, profile_name, earlier)
         space.check(survey, database.path.parent, free)
-        if custody.expected_rows is not None:
-            custody.check_rows(called, await asyncio.to_thread(_count, file, called, survey, profile))
-        layout, batches = await asyncio.to_thread(rows.read, file, called, survey, profile)
+        with suggesting(folder):
+            if custody.expected_rows is not None:
+                custody.check_rows(called, await asyncio.to_thread(_count, file, called, survey, profile))
+            layout, batches = await asyncio.to_thread(rows.read, file, called, survey, profile)
         sender = ""
         if profile.person is PersonKind.PROFESSIONAL and "insurer" not in layout.roles:
             sender = senders.of_operator(settings.incident(code))
-        traces = await _open_traces(database, code, survey.sha256)
+        traces = await _open_traces(database, code, survey.sha256, *{each.sha256 for each in corrects})
         reading = FileContext(
             profile, layout, code, senders, vault, now.date(), sender, traces, addresses, Tally(layout.lines)
         )
@@ -153,6 +165,7 @@ async def stage(
             kind, survey.sha256, profile_name, decides, code, _storable(path.name), survey.size_bytes,
             rows.recorded(survey, layout), day, _storable(str(path.absolute())), custody.received_at,
             custody.received_from, custody.expected_rows, bool(custody.expected_sha256), to_ms(now),
+            corrects[0].sha256 if corrects else replaces if replaces == WHOLE else "",
         )  # fmt: skip
         async with database.write() as connection:
             import_id = await imports.begin(connection, row)
@@ -161,12 +174,15 @@ async def stage(
                 records, rejections = await store(database, import_id, batches, make(profile), reading, rejected)
                 _must_be_whole(called, file, before, senders, records + rejections)
             limit = settings.intake.rejections_limit
-            reason = holds.reason_to_hold(senders.unknown, records + rejections, rejections, limit)
+            reason = holds.reason_to_hold(
+                senders.unknown, records + rejections, rejections, limit, trailers=reading.tally.trailers
+            )
             if reason == holds.SENDERS or (reason and not accepted_by):
-                return await _hold(
+                held = await _hold(
                     database, vault, folder, row, reason, records, rejections, senders.unknown,
                     is_text=bool(survey.encoding), now=now,
                 )  # fmt: skip
+                return held if reason == holds.SENDERS else replace(held, why=reading.tally.told_rejected(limit))
             async with database.write() as connection:
                 await imports.set_read(
                     connection, import_id, rows=records + rejections, records=records, rejections=rejections,
@@ -182,8 +198,8 @@ async def stage(
             raise
     return StagedImport(
         import_id, kind, profile_name, code, day, survey.sha256, survey.size_bytes, survey.encoding,
-        records + rejections, records, rejections, custody, bool(reason), replaces, tuple(traces.answers()),
-        verdicts, row.encoding,
+        records + rejections, records, rejections, custody, bool(reason), readings, tuple(traces.answers()),
+        verdicts, row.encoding, corrects,
     )  # fmt: skip
 
 
@@ -200,17 +216,18 @@ def incident_of(profile: profiles.Profile, settings: Settings, asked: str | None
 
 async def _clear_the_way(database: Database, kind: str, sha256: str) -> list[CompleteImport]:
     """Wipe what a crash left; which readings of these bytes are complete."""
+    database.discard_staging()
     async with database.write() as connection:
         await imports.wipe_staging(connection)
         return await imports.find_complete(connection, kind=kind, sha256=sha256)
 
 
-async def _open_traces(database: Database, incident: str, sha256: str) -> Traces:
+async def _open_traces(database: Database, incident: str, *sha256: str) -> Traces:
     """What rejected rows of earlier files of the same incident wait for."""
     if not incident:
         return Traces()
     async with database.read() as connection:
-        return Traces(await rejected_rows.open_traces(connection, incident, sha256))
+        return Traces(await rejected_rows.open_traces(connection, incident, *sha256))
 
 
 async def _already(database: Database, folder: Path, found: CompleteImport, day: str) -> AlreadyImported:
@@ -332,6 +349,7 @@ async def complete(
         "expected_sha256": bool(staged.custody.expected_sha256),
         "accepted_rejections": staged.accepted,
         "replaces": len(staged.replaces),
+        "corrects": staged.corrects[0].sha256 if staged.corrects else "",
         "verdicts": staged.verdicts.as_json(),
         "alarms": sorted(staged.verdicts.alarms),
     }

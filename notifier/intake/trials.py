@@ -20,7 +20,7 @@ import polars as pl
 from notifier.campaign import Settings
 from notifier.errors import ExportError
 from notifier.intake import dates, files, identifiers, profiles, rows
-from notifier.intake.columns import UNNAMED, Layout
+from notifier.intake.columns import UNNAMED, Layout, suggesting
 from notifier.intake.directories import members
 from notifier.intake.mailboxes import mailbox, providers, rules, suggestion
 from notifier.intake.members import first as first_of_archive
@@ -166,7 +166,8 @@ def try_out(
         wrapping = first_of_archive(file, path.name, profile)
         called = wrapping.called(path.name) if wrapping else path.name
         survey = files.survey(file, called, profile.encoding, wrapping)
-        layout, parts = rows.read(file, called, survey, profile)
+        with suggesting(folder):
+            layout, parts = rows.read(file, called, survey, profile)
         sender = ""
         if profile.person is PersonKind.PROFESSIONAL and "insurer" not in layout.roles:
             sender = senders.of_operator(settings.incident(code))

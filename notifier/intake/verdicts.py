@@ -86,6 +86,7 @@ WARNINGS: Mapping[str, str] = {
     "email_typo": "Le domaine de l'adresse e-mail est une faute de frappe connue : elle n'est ni utilisée ni corrigée.",
     "address_missing": "L'adresse postale manque.",
     "address_incomplete": "L'adresse postale n'a pas de ligne, de code postal ou de ville : pas de lettre possible.",
+    "language_unreadable": "La langue n'est pas un code de deux lettres : on écrit en français à l'adhérent.",
     "postcode_short": "Le code postal a quatre chiffres : un zéro est perdu, ou l'adresse est à l'étranger.",
 }
 """What is not usable, or is used with a doubt."""
@@ -127,6 +128,11 @@ class Verdicts:
     rows: Mapping[Verdict, int] = field(default_factory=dict)
     codes: Mapping[Verdict, Mapping[str, int]] = field(default_factory=dict)
     alarms: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def trailers(self) -> int:
+        """How many of the rejected rows are nobody's: they have ended with being read."""
+        return self.codes.get(Verdict.REJECTED, {}).get("trailer", 0)
 
     def as_json(self) -> dict[str, object]:
         """``accepted``, ``repaired``, ``warned``, ``rejected``: rows; ``codes``: rows by code, under its verdict."""
@@ -187,6 +193,18 @@ class Tally:
     def rows(self) -> int:
         """How many rows were counted."""
         return self._sets.total() + self._rejected.total()
+
+    @property
+    def trailers(self) -> int:
+        """How many of the rejected are lines of totals, of the end, or headings again."""
+        return self._rejected["trailer"]
+
+    def told_rejected(self, limit: float) -> str:
+        """The share of rejected rows and its codes against ``limit``, in words; a line of totals is nobody's."""
+        faults = self._rejected.total() - self.trailers
+        codes = _listed({code: count for code, count in self._rejected.most_common() if code != "trailer"})
+        share = 100 * faults / max(self.rows - self.trailers, 1)
+        return f"{share:.1f} % ({codes}); the limit is {100 * limit:g} % ([intake] rejections_limit)"
 
     def take(self, batch: Batch) -> None:
         """Count one batch."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from notifier.campaign import Settings
 from notifier.errors import OperatorError, StorageError, TryLater
-from notifier.model import Entry, canonical_exposures
+from notifier.model import Entry, WaveKind, canonical_exposures
 from notifier.notices.bound import bound_settings, canonical_json, differences, digest, frozen_settings
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
@@ -85,6 +85,10 @@ async def describe(database: Database, settings: Settings, folder: Path, *, wave
     relay, households = settings.relay, settings.households.adult_dependants or "not decided"
     lines = [
         f"Wave {wave}: {waiting} notifications in {len(segments)} segments wait for approval.",
+        *(
+            f"  kind        {kind.value}"
+            for kind in {segment.key.wave_kind for segment in segments} - {WaveKind.INITIAL}
+        ),
         *(f"  segment {segment.id:<4} {segment.waiting:>9}  {name_of(segment.key)}" for segment in segments),
         f"  texts       {len(catalogue.files)} files",
         *(f"  sender      {sender.brand} <{sender.from_address}>" for sender in settings.senders),
@@ -146,7 +150,7 @@ async def _freeze(
     assert wave_id is not None  # its segments were just read
     files = {path: (hashlib.sha256(content).hexdigest(), content) for path, content in catalogue.files.items()}
     hashes = {path: sha256 for path, (sha256, _) in sorted(files.items())}
-    bound = bound_settings(settings)
+    bound = bound_settings(settings, wave)
     name = digest({"wave": wave, "bound": bound, "files": hashes, "segments": [_told(each) for each in segments]})
     notifications = sum(segment.waiting for segment in segments)
     batch_id, number = await batches.insert_batch(
@@ -210,10 +214,9 @@ def _frozen_entry(vault: Vault, wave: str, number: int, frozen: FrozenNotificati
 
 async def verify_bound(connection: Connection, settings: Settings, *, wave: str | None = None) -> list[str]:
     """Which bound values differ now from what was approved, over the batches that still have mail to send."""
-    now = bound_settings(settings)
     told: dict[str, None] = {}
     for batch in await batches.unfinished_batches(connection, wave):
-        told |= dict.fromkeys(differences(json.loads(batch.bound), now))
+        told |= dict.fromkeys(differences(json.loads(batch.bound), bound_settings(settings, batch.wave)))
     return list(told)
 
 

@@ -20,8 +20,8 @@ _RELAY = {"host", "port", "tls", "ca_file", "allow_plaintext"}
 _SHOWN = 60  # characters of a value that a difference quotes
 
 
-def bound_settings(settings: Settings) -> dict[str, Any]:
-    """The bound part, as JSON values."""
+def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
+    """The bound part, as JSON values; of what is said for single rounds, only what is said for ``wave``."""
     bound = settings.model_dump(
         mode="json",
         include={
@@ -34,6 +34,8 @@ def bound_settings(settings: Settings) -> dict[str, Any]:
             "senders": True,
         },
     )
+    if words := settings.waves.get(wave):
+        bound["waves"] = {wave: words.model_dump(mode="json")}
     return _without_names(bound)
 
 

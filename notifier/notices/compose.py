@@ -74,6 +74,7 @@ def compose(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> Compos
         "audience": key.audience.value,
         "form": key.form.value,
         "wave_kind": key.wave_kind.value,
+        "wave": facts.wave,
         "profession": key.profession,
         "operators": _join(language, [incident.operator for incident in facts.incidents]),
         "several_incidents": len(facts.incidents) > 1,

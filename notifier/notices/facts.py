@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from notifier.campaign import Incident, Sender, Settings
+from notifier.campaign import Incident, Sender, Settings, WaveWords
 from notifier.errors import TemplateError
 from notifier.model import Audience, SegmentKey
 from notifier.notices.catalogue import Language
@@ -128,6 +128,16 @@ class IncidentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WaveFacts:
+    """``wave`` in templates: what campaign.toml says for this round; all empty in the first one."""
+
+    wrong: str = ""
+    right: str = ""
+    news: str = ""
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All facts of a segment. What two incidents share is told once."""
 
@@ -139,6 +149,7 @@ class Facts:
     unknowns: tuple[str, ...]
     next_news: tuple[str, ...]
     complaints: tuple[ComplaintFacts, ...]
+    wave: WaveFacts = WaveFacts()
 
 
 def gather(key: SegmentKey, settings: Settings, language: Language) -> Facts:
@@ -169,7 +180,12 @@ def gather(key: SegmentKey, settings: Settings, language: Language) -> Facts:
                 if incident.complaint
             )
         ),
+        wave=_wave(settings.waves.get(key.wave)),
     )
+
+
+def _wave(words: WaveWords | None) -> WaveFacts:
+    return WaveFacts(words.wrong, words.right, words.news, words.advice) if words else WaveFacts()
 
 
 def _sender(sender: Sender) -> SenderFacts:

@@ -8,7 +8,7 @@ a text is good: it proves that what the law asks for stands in the message itsel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from jinja2 import nodes
@@ -34,6 +34,15 @@ __all__ = ["Finding", "check_settings", "lint", "name_of"]
 
 CONSEQUENCE_WORDS = 8
 MEASURE_WORDS = 5
+
+# Rounds that tell of a breach owe all that Art. 34(2) asks for. The others speak of an earlier notice.
+FULL = frozenset({WaveKind.INITIAL, WaveKind.SUPPLEMENT, WaveKind.PRECAUTION})
+# What only the campaign can say, in [waves.NAME] of campaign.toml.
+NEEDED: Mapping[WaveKind, Mapping[str, str]] = {
+    WaveKind.CORRECTION: {"wrong": "what we wrote that was wrong", "right": "what is true"},
+    WaveKind.FOLLOW_UP: {"news": "what is new"},
+    WaveKind.PRECAUTION: {"news": "why these persons are written to"},
+}
 
 _LINK = re.compile(r"https?://|\]\(|<(?:a|img)\b", re.IGNORECASE)
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -124,8 +133,9 @@ def _segment(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> list[
         *found,
         *_contact(notice, where, settings),
         *_nature(notice, where),
-        *_consequences_and_advice(notice, where),
-        *_measures(notice, where, settings, language),
+        *(_consequences_and_advice(notice, where) if key.wave_kind in FULL else _reminder(notice, where)),
+        *(_measures(notice, where, settings, language) if key.wave_kind in FULL else ()),
+        *_words_of_the_wave(notice, where),
         *_personal(notice, where),
         *check_page(notice, sight, where),
         *check_subject(notice, language),
@@ -178,7 +188,7 @@ def _nature(notice: CompiledNotice, where: str) -> Iterator[Finding]:
         for what, value in (
             ("operator", incident.operator),
             ("occurred", incident.occurred),
-            ("what_happened", incident.what_happened),
+            *([("what_happened", incident.what_happened)] if notice.key.wave_kind in FULL else []),
         ):
             if not _tells(told, value):
                 yield Finding(
@@ -213,9 +223,30 @@ def _consequences_and_advice(notice: CompiledNotice, where: str) -> Iterator[Fin
             yield Finding("advice", paragraph.path, f'give at least one action for {codes}, as a list: "- Changez …"')
         elif not _tells(told, _plain(paragraph.actions)):
             yield Finding("advice", where, f"the notice leaves out the advice for {codes}: print paragraph.actions")
+    yield from _reminder(notice, where)
+
+
+def _reminder(notice: CompiledNotice, where: str) -> Iterator[Finding]:
+    """The categories that the notice is about, each in the reader's words."""
+    told = _text_words(notice)
+    for paragraph in notice.composition.paragraphs:
         for code, label in paragraph.labels.items():
             if not _tells(told, _plain(label)):
                 yield Finding("exposed", where, f"the notice does not say that {code} came out: print incident.labels")
+
+
+def _words_of_the_wave(notice: CompiledNotice, where: str) -> Iterator[Finding]:
+    """What a later round is made for stands in campaign.toml, and in the notice."""
+    told, said = _text_words(notice), notice.composition.facts.wave
+    for name, what in NEEDED.get(notice.key.wave_kind, {}).items():
+        value = str(getattr(said, name))
+        if not value.strip():
+            yield Finding("blank", f"[waves.{notice.key.wave}]", f'say {what}: {name} = "…", in whole sentences')
+        elif not _tells(told, value):
+            yield Finding("wave", where, f"the notice does not say {what}: print {{{{ wave.{name} }}}}")
+    for advice in said.advice if notice.key.wave_kind in NEEDED else ():
+        if not _tells(told, advice):
+            yield Finding("wave", where, "the notice leaves out an advice of this round: print wave.advice")
 
 
 def _plain(markdown: Markdown) -> str:

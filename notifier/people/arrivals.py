@@ -48,10 +48,12 @@ async def absorb_export(connection: Connection, vault: Vault, import_id: int) ->
     return Arrivals(*await persons.count_arrivals(connection, import_id, newest))
 
 
-async def absorb_directory(connection: Connection, vault: Vault, import_id: int) -> None:
+async def absorb_directory(connection: Connection, vault: Vault, import_id: int, *, is_whole: bool = False) -> int:
     """Let the newest row about each member be the current one: by date of the directory, then by import; older ones
-    stay as second choice."""
+    stay as second choice. ``is_whole``: members of its senders who are missing from it have left, and are past members
+    from now on; returns how many."""
     await contacts.mark_current(connection, import_id)
+    return await contacts.end_missing(connection, import_id) if is_whole else 0
 
 
 async def settle_touched(connection: Connection, sets: ExposureSets) -> None:

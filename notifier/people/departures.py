@@ -21,6 +21,7 @@ from notifier.errors import OperatorError
 from notifier.model import Entry, to_ms
 from notifier.people.arrivals import settle_touched
 from notifier.people.matching import AMBIGUOUS
+from notifier.people.near_misses import NEAR_MISS
 from notifier.storage import contacts, imports, journal, notifications, persons, rejections, reviews
 from notifier.storage import waves as rounds
 from notifier.storage.database import Connection, Database
@@ -90,8 +91,8 @@ async def withdraw_one(
     OperatorError when somebody it concerns was approved."""
     sets = await ExposureSets.load(connection)
     await must_be_unapproved(connection, each)
-    await _forget_plans(connection)
-    dropped = await _revise_reviews(connection, each.import_id)
+    await forget_plans(connection)
+    dropped = await revise_reviews(connection, each.import_id)
     records = await persons.remove_records(connection, each.import_id)
     members = await contacts.remove(connection, each.import_id)
     if await persons.has_touched_groups(connection):
@@ -99,7 +100,7 @@ async def withdraw_one(
     await persons.narrow_known(connection, sets)
     removed, decisions = await persons.remove_departed(connection)
     await contacts.adopt_own_again(connection)
-    await _reseal_professionals(connection, vault)
+    await reseal_professionals(connection, vault)
     reopened = await rejections.withdraw(connection, each.import_id, now_ms=to_ms(now))
     await imports.withdraw(connection, each.import_id)
     if each.kind == "directory":
@@ -139,11 +140,11 @@ async def must_be_unapproved(connection: Connection, each: PastImport) -> None:
         raise OperatorError(
             f"the import {each.sha256[:12]} cannot be withdrawn: {frozen} persons whom it concerns and {deliveries} "
             "deliveries to its contacts are in an approved batch, and nobody approved is pulled away; nothing was "
-            "changed"
+            "changed. `notifier pause` stops the sending, `notifier people withdraw` takes single persons out"
         )
 
 
-async def _forget_plans(connection: Connection) -> None:
+async def forget_plans(connection: Connection) -> None:
     """What was planned and not approved goes, in every wave."""
     for wave in await rounds.waves(connection):
         await notifications.clear_unapproved(connection, wave.id)
@@ -151,7 +152,7 @@ async def _forget_plans(connection: Connection) -> None:
     await rounds.drop_unapproved(connection)
 
 
-async def _revise_reviews(connection: Connection, import_id: int) -> int:
+async def revise_reviews(connection: Connection, import_id: int) -> int:
     """Let no review name a contact that goes: its number may be another member's one day (I2). Returns how many
     decisions were dropped."""
     cases = await reviews.naming_contacts(connection)
@@ -186,12 +187,12 @@ def revise(case: ReviewRow, leaving: Mapping[int, int | None]) -> ReviewRow | No
     is_nameless = case.reason == persons.MISSING_FORENAME
     if case.state == OPEN or not decision:
         return case._replace(candidates=candidates, state=OPEN, decision="") if is_nameless else None
-    if case.reason == AMBIGUOUS and not candidates:
+    if case.reason in (AMBIGUOUS, NEAR_MISS) and not candidates:
         return None
     return case._replace(candidates=candidates, decision=decision)
 
 
-async def _reseal_professionals(connection: Connection, vault: Vault) -> None:
+async def reseal_professionals(connection: Connection, vault: Vault) -> None:
     """Professionals whose first row is gone get the fields of the first that remains (its contact holds the same)."""
     async for part in persons.to_reseal(connection):
         rows = [

@@ -24,7 +24,7 @@ from typing import Any
 from notifier.errors import OperatorError
 from notifier.model import Entry, from_ms, utc_text
 from notifier.people.departures import must_be_unapproved, start_of, withdraw_one
-from notifier.storage import clear_files, forgetting, imports, journal, persons
+from notifier.storage import clear_files, contacts, forgetting, imports, journal, persons, vanished
 from notifier.storage.database import Connection, Database
 from notifier.storage.forgetting import FORGOTTEN, Extent, KnownImport
 from notifier.storage.imports import PastImport
@@ -67,8 +67,7 @@ async def look(database: Database, sha256: str) -> Glance:
     async with database.read() as connection:
         every = await _of_one_file(connection, start)
         for each in every:
-            if each.state == _COUNTS:
-                await must_be_unapproved(connection, _past(each))
+            await _must_not_inform(connection, each)
         file = every[0].sha256
         present = [each for each in every if each.state != FORGOTTEN]
         return Glance(
@@ -94,10 +93,26 @@ async def forget(database: Database, vault: Vault, sha256: str, *, by: str, now:
         every = await _of_one_file(connection, start)
         file = every[0].sha256
         present = [each for each in every if each.state != FORGOTTEN]
+        for each in present:
+            await _must_not_inform(connection, each)
         if present:
             await _forget(connection, vault, present, by=by, now=now)
         bodies = [json.loads(body)["facts"]["certificate"] for body in await forgetting.entries_of(connection, file)]
     return Forgotten(file, not present, tuple(bodies))
+
+
+async def _must_not_inform(connection: Connection, each: KnownImport) -> None:
+    """Raises OperatorError when somebody whom the import concerns was approved; of one whose place a corrected file
+    took, when somebody whom that one left out was, or a delivery goes to one of its contacts."""
+    if each.state == _COUNTS:
+        await must_be_unapproved(connection, _past(each))
+        return
+    _, approved = await vanished.count_told_vanished(connection, vanished.ABSENT, each.sha256[:12])
+    if approved or await contacts.count_approved(connection, each.import_id):
+        raise OperatorError(
+            f"the file {each.sha256[:12]} cannot be forgotten: a corrected file took its place, and persons whom it "
+            "concerned are in an approved batch; nothing was changed"
+        )
 
 
 async def _of_one_file(connection: Connection, start: str) -> list[KnownImport]:
@@ -126,11 +141,13 @@ async def _forget(connection: Connection, vault: Vault, present: list[KnownImpor
     for each in present:
         if each.state != _COUNTS:
             await forgetting.erase(connection, each.import_id)
+    # Whom only this file spoke of, when a corrected one took its place.
+    removed = await vanished.remove_vanished(connection, vanished.ABSENT, sha256[:12])
     _add(taken, before, await forgetting.counted(connection))
     # What a crash left of other files must not be taken for the newest that is known of a member, nor be counted here.
     await imports.wipe_staging(connection)
     before = await forgetting.counted(connection)
-    blanked = removed = 0
+    blanked = 0
     for each in present:
         if each.state == _COUNTS:
             _, gone = await withdraw_one(connection, vault, _past(each), by=by, now=now)

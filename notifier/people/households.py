@@ -8,7 +8,8 @@ The rules of DESIGN 7, in the order in which they are asked:
 4.  Professionals: own mailbox, else a letter. Several establishments at one mailbox share one notice (by e-mail).
 5.  Children (link E, under 18 or not surely older): the holder of their household is told, in one notice about all
     the children concerned. On an ended contract, or without exactly one holder: review.
-6.  Everybody else is an adult, and gets a notice of their own, always: own mailbox; else a letter. Dependants whose
+6.  Adults under guardianship, and those who object to e-mail: a letter to their own address, by no other way.
+7.  Everybody else is an adult, and gets a notice of their own, always: own mailbox; else a letter. Dependants whose
     contract runs and who have no mailbox: as ``[households] adult_dependants`` says.
 """
 
@@ -41,6 +42,9 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"  # a contact, but neither mailbox nor address
     UNMATCHED = "unmatched"
     REVIEW = "review"
+    PROTECTION = "protection"  # under guardianship: a letter, never an e-mail
+    OPPOSITION = "opposition"  # the member objects to e-mail: a letter
+    AGENCY_MAILBOX = "agency_mailbox"  # the only mailbox that is known is an agency's own: a letter
     EXCLUDED = "excluded"
     DECIDED = "decided"  # on review: nobody is told
 
@@ -91,6 +95,7 @@ class Situation:
     review: str = ""
     excluded: str = ""
     decision: ChildDecision = ChildDecision.UNDECIDED
+    letter: str = ""  # why only a letter will do: protection, opposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,10 @@ def decide(situation: Situation, adult_dependants: str | None) -> Decision:
         return stopped
     if situation.kind is PersonKind.INSURED and situation.link == Link.CHILD and situation.is_minor:
         return _child(situation, audience)
+    if situation.letter and situation.own.postal:
+        return Decision(Route.POST, Reason(situation.letter), audience, to=To.OWN)
+    if situation.letter:
+        return Decision(Route.NONE, Reason.UNREACHABLE, audience)
     if _is_dependant(situation) and situation.status is MemberStatus.ACTIVE and not situation.own.mailbox:
         return _adult_dependant(situation, audience, adult_dependants)
     return _own(situation.own, audience)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _LIGATURES = str.maketrans(
     {"Œ": "OE", "œ": "OE", "Æ": "AE", "æ": "AE", "ß": "SS", "Ø": "O", "ø": "O", "ı": "I"}
@@ -142,6 +142,28 @@ def rungs(facts: InsuredFacts) -> Rungs:
     if birth and facts.contract and facts.name:
         contract = ("rung-contract", sender, facts.contract, birth, facts.name)
     return Rungs(member, nir_rank, nir_forename, contract)
+
+
+def near_key(facts: InsuredFacts) -> Key | None:
+    """What a record's near-miss is sought by when the ladder found nobody: the NIR (a birth date or a name may then
+    differ), or without a usable one contract and birth date (the name may differ). One key per record: see
+    docs/design-notes.md."""
+    nir, contract = member_near_keys(facts)
+    return nir or contract
+
+
+def member_near_keys(facts: InsuredFacts) -> tuple[Key | None, Key | None]:
+    """Both keys of near-misses, as a directory's row has them."""
+    sender, birth = facts.sender, facts.birth_date
+    nir = ("near-nir", sender, facts.nir) if facts.nir else None
+    contract = ("near-contract", sender, facts.contract, birth) if facts.contract and birth else None
+    return nir, contract
+
+
+def birth_name_key(facts: InsuredFacts, birth_name: str) -> Key | None:
+    """The rung of contract, birth date and name once more, for a member whose name at birth (in normal form) is another
+    one: an export may write either."""
+    return rungs(replace(facts, name=birth_name)).contract if birth_name not in ("", facts.name) else None
 
 
 def forename_key(facts: InsuredFacts) -> Key | None:

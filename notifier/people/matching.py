@@ -9,16 +9,22 @@ applied each time; a person who was approved with a delivery keeps the contact t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
 
 from notifier.people.candidates import Agreement, Ambiguous, Candidate, Match, choose
-from notifier.storage import contacts, persons, reviews
+from notifier.people.near_misses import NEAR_MISS, offer
+from notifier.storage import contacts, near_misses, persons, reviews
 from notifier.storage.contacts import Contested
 from notifier.storage.database import Connection
+from notifier.vault import Vault
 
 SLICE = 50_000
 
 AMBIGUOUS = "ambiguous"
+WRONG_MATCH = "wrong_match"  # somebody looked at the match and found it wrong (people/samples.py)
+MATCH_REVIEWS = (AMBIGUOUS, persons.MISSING_FORENAME, NEAR_MISS, WRONG_MATCH)
+"""Reviews whose decision says which member a person is."""
 
 
 def slices(last: int, size: int = SLICE) -> Iterator[tuple[int, int]]:
@@ -27,9 +33,10 @@ def slices(last: int, size: int = SLICE) -> Iterator[tuple[int, int]]:
         yield after, min(after + size, last)
 
 
-async def match(connection: Connection) -> None:
-    """Match every person that may be matched, and open a review for every doubt."""
+async def match(connection: Connection, vault: Vault, now: datetime) -> None:
+    """Match every person that may be matched, and open a review for every doubt and every near-miss."""
     await contacts.prepare_ladder(connection)
+    await near_misses.prepare(connection)
     last = await persons.last_person(connection)
     doubts: dict[int, list[bytes]] = {}
     for after, upto in slices(last):
@@ -37,6 +44,7 @@ async def match(connection: Connection) -> None:
         await contacts.seek(connection, after, upto)
         for rung in contacts.RUNGS:
             doubts |= await _climb(connection, rung)
+        await near_misses.gather(connection)
         await contacts.write_matches(connection, after, upto)
         await _apply_decisions(connection, after, upto)
     # Only when all are matched can two persons be seen who were led to one member.
@@ -44,6 +52,7 @@ async def match(connection: Connection) -> None:
     for after, upto in slices(last):
         here = {person: who for person, who in doubts.items() if after < person <= upto}
         await _write_reviews(connection, after, upto, here)
+    await offer(connection, vault, now)
 
 
 async def _climb(connection: Connection, rung: str) -> dict[int, list[bytes]]:
@@ -66,9 +75,9 @@ def _candidates(rows: Iterator[Contested]) -> Iterator[Candidate]:
 
 async def _apply_decisions(connection: Connection, after: int, upto: int) -> None:
     for review in await reviews.between(connection, after, upto):
-        if review.state == reviews.DECIDED and review.reason in (AMBIGUOUS, persons.MISSING_FORENAME):
+        if review.state == reviews.DECIDED and review.reason in MATCH_REVIEWS:
             kind, _, contact = review.decision.partition(":")
-            if kind != "own":
+            if kind != "own" and not (review.reason == NEAR_MISS and kind == "none"):
                 await contacts.apply_decision(connection, review.person, int(contact) if contact else None)
 
 

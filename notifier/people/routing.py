@@ -33,7 +33,7 @@ from notifier.people.matching import slices
 from notifier.storage import contacts, notifications, persons, reviews, situations
 from notifier.storage.database import Connection
 from notifier.storage.exposures import ExposureSets
-from notifier.storage.notifications import Owed, OwedProfessional, Ward
+from notifier.storage.notifications import Owed, OwedProfessional, Ward, Whom
 from notifier.storage.reviews import ReviewRow
 from notifier.storage.waves import SegmentRow, WaveRow
 from notifier.vault import Vault
@@ -55,6 +55,7 @@ class Router:
     today: date
     language: str
     adult_dependants: str | None
+    whom: Whom = Whom.EVERYBODY
     _decisions: dict[tuple[object, ...], Decision] = field(default_factory=dict)
 
     async def route_everybody(self) -> None:
@@ -80,10 +81,11 @@ class Router:
                 cases.setdefault(case.person, []).append(case)
             wards: list[tuple[int, int, str, str]] = []
             doubts: dict[str, set[int]] = {reason: set() for reason in CHILD_REVIEWS}
-            for row in await notifications.owed_between(self.connection, self.wave.id, after, upto):
+            for row in await notifications.owed_between(self.connection, self.wave.id, after, upto, self.whom):
                 await self._route_one(row, cases, wards, doubts)
             await notifications.add_wards(self.connection, wards)
-            for reason, persons_in_doubt in doubts.items():
+            # A round that asks for some of the persons cannot say whose doubt is gone.
+            for reason, persons_in_doubt in doubts.items() if self.whom is Whom.EVERYBODY else ():
                 await reviews.close_others(self.connection, after, upto, reason, persons_in_doubt)
             if self.drafts.is_full:
                 await self.drafts.flush()
@@ -94,7 +96,8 @@ class Router:
         for met in await situations.gather(self.connection, self.wave.id, after, upto):
             decision = self._decide_insured(
                 (met.status or None, met.link, met.has_mailbox, met.has_postal, False, met.holders,
-                 met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED)
+                 met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED,
+                 met.letter)
             )  # fmt: skip
             key = SegmentRow(
                 met.sender, decision.audience, "", Form.OWN, met.exposure_set, met.language or self.language
@@ -119,7 +122,7 @@ class Router:
         # Unpacked, not by name: this runs once per person, and there are millions.
         (person, sender, identity, exposures, excluded, contact, link, status, language, mailbox, postal, provider,
          child_identity, child_sealed, holders, holder, h_mailbox, h_postal, h_provider,
-         approved, route, reason, review, was_excluded) = row  # fmt: skip
+         approved, route, reason, review, was_excluded, letter) = row  # fmt: skip
         held, choice = "", ChildDecision.UNDECIDED
         if person in cases:
             held, choice, chosen = await self._reviewed(sender, cases[person])
@@ -130,7 +133,7 @@ class Router:
         if child_sealed is not None and child_identity is not None:
             fields = self.vault.unseal("contact", child_identity, child_sealed)
             minor = is_minor(fields.get("birth_date", ""), self.today)
-        facts = (status, link, mailbox, postal, minor, holders, h_mailbox, h_postal, held, excluded, choice)
+        facts = (status, link, mailbox, postal, minor, holders, h_mailbox, h_postal, held, excluded, choice, letter)
         decision = self._decisions.get(facts) or self._decide_insured(facts)
         if decision.review in doubts:
             doubts[decision.review].add(person)
@@ -157,7 +160,7 @@ class Router:
 
     def _decide_insured(self, facts: tuple[object, ...]) -> Decision:
         """`decide`, once per distinct situation: there are some hundreds among millions of persons."""
-        status, link, mailbox, postal, minor, holders, h_mailbox, h_postal, held, excluded, choice = facts
+        status, link, mailbox, postal, minor, holders, h_mailbox, h_postal, held, excluded, choice, letter = facts
         situation = Situation(
             kind=PersonKind.INSURED,
             status=MemberStatus(str(status)) if status is not None else None,
@@ -169,6 +172,7 @@ class Router:
             review=str(held),
             excluded=str(excluded),
             decision=ChildDecision(str(choice)),
+            letter=str(letter),
         )
         self._decisions[facts] = decision = decide(situation, self.adult_dependants)
         return decision
@@ -215,7 +219,9 @@ class Router:
     # -- professionals, by mailbox -------------------------------------------------------------------------------
 
     async def _route_professionals(self) -> None:
-        async for group in _grouped(notifications.owed_professionals(self.connection, self.wave.id), _shared_mailbox):
+        async for group in _grouped(
+            notifications.owed_professionals(self.connection, self.wave.id, self.whom), _shared_mailbox
+        ):
             decided = [(row, _decide_professional(row)) for row in group]
             changed = [
                 (row, decision)

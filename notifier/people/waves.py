@@ -1,5 +1,7 @@
 """A wave is planned: persons are matched, and each is owed exactly one notification (DESIGN 7).
 
+A round after the first concerns those whom `storage/concerned.py` finds by what was told before.
+
 One transaction: a crash, or an error, leaves the earlier plan. Running again is safe, and changes nothing if nothing
 changed. What was approved stays as it was approved, except where nobody has begun to tell the person:
 
@@ -11,21 +13,24 @@ Both are journaled, and need an approval of their own. Who is being told already
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from notifier.campaign import Settings
 from notifier.errors import OperatorError
-from notifier.model import Entry, Route, WaveKind, to_ms
+from notifier.model import Audience, Entry, Route, WaveKind, parse_exposures, to_ms
 from notifier.people.drafts import Drafts
 from notifier.people.households import Reason
 from notifier.people.matching import match
+from notifier.people.rounds import Selection, check_choice, decide_kind, priority, sole_initial
 from notifier.people.routing import Router
-from notifier.storage import journal, notifications
+from notifier.storage import concerned, contacts, journal, notifications
 from notifier.storage import waves as rounds
 from notifier.storage.database import Connection, Database
 from notifier.storage.exposures import ExposureSets
+from notifier.storage.notifications import Whom
 from notifier.storage.waves import PlannedSegment, RouteCount, WaveRow
 from notifier.vault import Vault
 
@@ -33,12 +38,16 @@ from notifier.vault import Vault
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A wave in numbers, counted from its rows. ``supplement_due``: persons who are being told, or were, and whose
-    exposures grew since. ``undecided_adult_dependants``: whose route nobody decided ([households])."""
+    exposures grew since. ``undecided_adult_dependants``: whose route nobody decided ([households]). ``formats``: by
+    the form that the member asked to be written to in (braille, large_print …), how many are to be told."""
 
     wave: str
+    kind: str
+    who: str
     segments: list[PlannedSegment]
     routes: list[RouteCount]
     supplement_due: int
+    formats: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def notifications(self) -> int:
@@ -89,60 +98,146 @@ class Plan:
             "excluded": self.excluded,
             "undecided_adult_dependants": self.by_reason(Reason.ADULT_DEPENDANT_UNDECIDED),
             "supplement_due": self.supplement_due,
+            "formats": dict(self.formats),
+            "kind": self.kind,
+            "who": self.who,
         }
 
 
 async def plan(
-    database: Database, vault: Vault, settings: Settings, *, wave: str, kind: WaveKind, now: datetime
+    database: Database,
+    vault: Vault,
+    settings: Settings,
+    *,
+    wave: str,
+    kind: WaveKind | None = None,
+    who: Selection | None = None,
+    told_in: Sequence[tuple[int, int]] | None = None,
+    dry_run: bool = False,
+    now: datetime,
 ) -> Plan:
-    """Match everybody, and plan ``wave`` for everybody. Returns the plan in numbers.
+    """Match everybody, and plan ``wave`` for whom it concerns. Returns the plan in numbers.
 
-    Raises OperatorError for a wave other than the first: supplements, corrections and the like choose their persons,
-    and that is not there yet.
+    ``kind``, ``who``: None = what the wave's earlier plan said, or what its name says (people/rounds.py). ``told_in``:
+    (batch, segment) of the notices that ``who.notice`` means. ``dry_run``: everything is computed, and nothing kept.
+
+    Raises OperatorError for a kind or a choice that does not fit the wave; nothing was changed then.
     """
-    async with database.write() as connection:
-        row = await _begin(connection, wave, kind, now)
-        sets = await ExposureSets.load(connection)
-        freed, supplement_due = await notifications.withdraw_outgrown(connection, row.id, sets, to_ms(now))
-        dead = await notifications.withdraw_of_the_dead(connection, row.id, to_ms(now))
-        await notifications.clear_unapproved(connection, row.id)
-        await match(connection)
-        drafts = await Drafts.begin(connection, vault, row, now)
-        for sender, identity in freed:
-            drafts.record_replanned(sender, identity, "exposures_widened")
-        for sender, identity in dead:
-            drafts.record_replanned(sender, identity, "deceased_in_directory")
-        await Router(
-            connection,
-            vault,
-            row,
-            drafts,
-            sets,
-            today=now.astimezone(settings.zone).date(),
-            language=settings.campaign.language,
-            adult_dependants=settings.households.adult_dependants,
-        ).route_everybody()
-        made = await _counted(connection, row, supplement_due)
-        await journal.append(connection, [_entry(made, row, now)])
+    try:
+        async with database.write() as connection:
+            made = await _plan(connection, vault, settings, wave, kind, who, told_in, now)
+            if dry_run:
+                raise _Rehearsed(made)
+    except _Rehearsed as rehearsed:
+        return rehearsed.made
     return made
 
 
-async def _begin(connection: Connection, wave: str, kind: WaveKind, now: datetime) -> WaveRow:
-    others = [row.name for row in await rounds.waves(connection) if row.name != wave]
-    if kind is not WaveKind.INITIAL or others:
-        raise OperatorError(
-            f"wave {wave!r}: a second wave, or one of kind {kind.value}, is not there yet"
-            + (f" (this campaign's wave is {others[0]!r})" if others else "")
-        )
-    return await rounds.begin_wave(connection, wave, kind, to_ms(now))
+class _Rehearsed(Exception):
+    def __init__(self, made: Plan) -> None:
+        self.made = made
+
+
+async def _plan(
+    connection: Connection,
+    vault: Vault,
+    settings: Settings,
+    wave: str,
+    kind: WaveKind | None,
+    who: Selection | None,
+    told_in: Sequence[tuple[int, int]] | None,
+    now: datetime,
+) -> Plan:
+    row = await _begin(connection, wave, kind, who, now)
+    sets = await ExposureSets.load(connection)
+    chosen = await _concern(connection, row, sets, told_in)
+    freed = await notifications.withdraw_outgrown(connection, row.id, sets, to_ms(now), chosen=chosen)
+    dead = await notifications.withdraw_of_the_dead(connection, row.id, to_ms(now))
+    await notifications.clear_unapproved(connection, row.id)
+    await match(connection, vault, now)
+    drafts = await Drafts.begin(connection, vault, row, now)
+    for sender, identity in freed:
+        drafts.record_replanned(sender, identity, "exposures_widened")
+    for sender, identity in dead:
+        drafts.record_replanned(sender, identity, "deceased_in_directory")
+    await Router(
+        connection,
+        vault,
+        row,
+        drafts,
+        sets,
+        today=now.astimezone(settings.zone).date(),
+        language=settings.campaign.language,
+        adult_dependants=settings.households.adult_dependants,
+        whom=_WHOM.get(WaveKind(row.kind), Whom.CONCERNED),
+    ).route_everybody()
+    if chosen:
+        await rounds.note_owed(connection, row.id, await concerned.owed(connection, row.id))
+    made = await _counted(connection, row, await concerned.supplement_due(connection, sets))
+    await rounds.prioritise(connection, {segment.id: _rank(segment) for segment in made.segments})
+    await journal.append(connection, [_entry(made, row, now)])
+    return made
+
+
+_WHOM = {WaveKind.INITIAL: Whom.EVERYBODY, WaveKind.RECTIFICATION: Whom.WITHDRAWN}
+
+
+async def _begin(
+    connection: Connection, wave: str, asked: WaveKind | None, who: Selection | None, now: datetime
+) -> WaveRow:
+    """The wave, of the kind and with the choice that its first plan, or this one, gives it."""
+    every = await rounds.waves(connection)
+    there = next((row for row in every if row.name == wave), None)
+    kind = decide_kind(wave, asked, WaveKind(there.kind) if there else None)
+    sole_initial(wave, kind, [(row.name, row.kind) for row in every if row.name != wave])
+    chosen = who if who is not None else Selection.stored(there.who) if there else Selection()
+    check_choice(wave, kind, chosen)
+    if there and chosen.canonical() != there.who and await rounds.has_batch(connection, there.id):
+        raise OperatorError(f"wave {wave} was approved for {there.who}: another choice is a wave of its own")
+    return await rounds.begin_wave(connection, wave, kind, to_ms(now), who=chosen.canonical())
+
+
+async def _concern(
+    connection: Connection, wave: WaveRow, sets: ExposureSets, told_in: Sequence[tuple[int, int]] | None
+) -> bool:
+    """Find whom the wave concerns; False: everybody, with all that is known."""
+    kind, chosen = WaveKind(wave.kind), Selection.stored(wave.who)
+    traits = concerned.Traits(
+        segment=int(chosen.segment) if chosen.segment else None,
+        incident=chosen.incident,
+        audience=chosen.audience,
+        sender=chosen.sender,
+        wave=chosen.wave,
+        told_in=told_in if chosen.notice else None,
+    )
+    match kind:
+        case WaveKind.INITIAL:
+            await concerned.prepare(connection)
+        case WaveKind.SUPPLEMENT:
+            await concerned.newly_exposed(connection, wave, sets)
+        case WaveKind.RECTIFICATION:
+            await concerned.withdrawn(connection, wave, sets)
+        case WaveKind.CORRECTION | WaveKind.FOLLOW_UP:
+            await concerned.told(connection, wave, sets, traits)
+        case WaveKind.PRECAUTION:
+            await concerned.exposed(connection, wave, sets, traits)
+    return kind is not WaveKind.INITIAL
+
+
+def _rank(segment: PlannedSegment) -> int:
+    categories = {exposure.category for exposure in parse_exposures(",".join(segment.exposures))}
+    return priority(Audience(segment.audience), categories)
 
 
 async def _counted(connection: Connection, wave: WaveRow, supplement_due: int) -> Plan:
     return Plan(
         wave.name,
+        wave.kind,
+        wave.who,
         await rounds.planned_segments(connection, wave.id),
         await rounds.counted_routes(connection, wave.id),
         supplement_due,
+        await contacts.formats(connection, wave.id),
     )
 
 
@@ -150,6 +245,7 @@ def _entry(made: Plan, wave: WaveRow, now: datetime) -> Entry:
     facts = {
         "wave": wave.name,
         "kind": wave.kind,
+        "who": wave.who,
         "notifications": made.notifications,
         "by_route": {route.value: made.by_route(route) for route in Route},
         "review": made.review,

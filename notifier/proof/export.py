@@ -28,8 +28,9 @@ from notifier.journal.sealer import SLICE, seal, seal_slice, stored_leaf
 from notifier.model import Term, from_ms, to_ms, utc_text
 from notifier.proof.bundle import Bundle
 from notifier.proof.verifier import verify as verifier
-from notifier.storage import checkpoints, evidence, journal
+from notifier.storage import checkpoints, coverage, evidence, journal
 from notifier.storage.accounting import Account, WaveAccount, account
+from notifier.storage.coverage import Bridge
 from notifier.storage.database import Connection, Database
 from notifier.vault import Vault
 
@@ -73,9 +74,7 @@ class Counted:
 
     checkpoint: Checkpoint
     account: Account
-    same_person_again: int
-    records_without_person: int
-    persons_without_record: int
+    bridge: Bridge
     returns_read_ms: int | None
 
 
@@ -155,9 +154,7 @@ async def _count(database: Database, vault: Vault, now: datetime) -> Counted:
         return Counted(
             checkpoint=parse_checkpoint(stored.note, key_name(vault.campaign_id), vault.public_key),
             account=await account(connection, now_ms=to_ms(now)),
-            same_person_again=await evidence.same_person_again(connection),
-            records_without_person=await evidence.records_without_person(connection),
-            persons_without_record=await evidence.persons_without_record(connection),
+            bridge=await coverage.bridge(connection),
             returns_read_ms=await evidence.returns_read_ms(connection),
         )
 
@@ -279,9 +276,9 @@ def _summary(
             "rows": rows.read,
             "rejections": rows.rejections,
             "records": rows.records,
-            "same_person_again": counted.same_person_again,
-            "records_without_person": counted.records_without_person,
-            "persons_without_record": counted.persons_without_record,
+            "same_person_again": counted.bridge.again,
+            "records_without_person": counted.bridge.lost,
+            "persons_without_record": counted.bridge.gone,
             "persons": counted.account.persons,
         },
         "rejections": dict(rows.states),

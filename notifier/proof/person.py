@@ -26,7 +26,7 @@ from notifier.proof.verifier.verify import PERSON_FORMAT, canonical
 from notifier.storage import checkpoints, evidence, journal
 from notifier.storage.database import Connection, Database
 from notifier.storage.journal import LeafRow
-from notifier.vault import Vault
+from notifier.vault import Vault, spelled_reference
 
 PAGE = 50_000  # leaf hashes read at once
 
@@ -54,13 +54,13 @@ async def person_proof(database: Database, vault: Vault, *, reference: str, out:
         if stored is None:
             raise OperatorError("the journal is empty: there is nothing to prove yet")
         checkpoint = parse_checkpoint(stored.note, name, vault.public_key)
-        entries = await _entries(connection, vault, _spelled(reference), checkpoint.size)
+        entries = await _entries(connection, vault, spelled_reference(reference), checkpoint.size)
         paths = await _paths(connection, [entry.index for entry in entries], checkpoint)
     proof: dict[str, Any] = {
         "format": PERSON_FORMAT,
         "campaign": vault.campaign_id,
         "key": verifier_key(name, vault.public_key),
-        "reference": _spelled(reference),
+        "reference": spelled_reference(reference),
         "made": utc_text(now),
         "checkpoint": checkpoint.note,
         "entries": [
@@ -88,13 +88,6 @@ def _blinds(vault: Vault, entry: dict[str, Any]) -> dict[str, dict[str, str]]:
         return {}
     token = bytes.fromhex(entry["subject"])
     return {"blinds": {kind: vault.blind(kind, token, attempt).hex() for kind in ("notice", "reply")}}
-
-
-def _spelled(reference: str) -> str:
-    """As printed, however it was typed: Crockford's base32 reads O as 0, I and L as 1."""
-    letters = "".join(letter for letter in reference.upper() if letter.isalnum())
-    letters = letters.translate(str.maketrans("OIL", "011"))
-    return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
 
 
 async def _delivery(connection: Connection, vault: Vault, reference: str) -> tuple[int, bytes]:

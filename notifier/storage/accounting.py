@@ -21,7 +21,7 @@ _OBSERVED = "d.observe_until_ms <= :now_ms AND c.returns_read_ms >= d.observe_un
 
 # DESIGN 5, I1, row by row; the first that fits counts. Without a delivery the route's reason (people/households.py)
 # says why there is none: no contact when it was planned; somebody decided that nobody is told; or no working route.
-_TERM = f"""CASE
+TERM = f"""CASE
     WHEN n.excluded <> '' THEN 'excluded'
     WHEN n.review <> '' THEN 'pending'
     WHEN d.state IN ('queued', 'sending', 'deferred', 'withdrawn') THEN 'pending'
@@ -39,7 +39,7 @@ _TERM = f"""CASE
     ELSE 'pending'
 END"""
 
-_NOTIFICATIONS = """FROM notifications n JOIN waves w ON w.id = n.wave_id JOIN persons p ON p.id = n.person_id
+NOTIFICATIONS = """FROM notifications n JOIN waves w ON w.id = n.wave_id JOIN persons p ON p.id = n.person_id
     CROSS JOIN campaign c LEFT JOIN deliveries d ON d.id = n.delivery_id"""
 
 # Between two journal entries: a delivery that is being sent, or waits to be sent again after a doubt.
@@ -160,15 +160,15 @@ async def _rows(connection: AsyncConnection) -> Rows:
 
 
 async def _waves(connection: AsyncConnection, persons: int, now_ms: int) -> tuple[WaveAccount, ...]:
-    waves = (await connection.execute(text("SELECT id, name, kind FROM waves ORDER BY id"))).all()
+    waves = (await connection.execute(text("SELECT id, name, kind, owed FROM waves ORDER BY id"))).all()
     frozen: dict[int, dict[str, int]] = {row.id: {} for row in waves}
     not_frozen: dict[int, dict[str, int]] = {row.id: {} for row in waves}
     unsettled = dict.fromkeys(frozen, 0)
     counted = await connection.execute(
         text(
-            f"SELECT n.wave_id, {_TERM} AS term, n.batch_id IS NOT NULL AS is_frozen, COUNT(*), "
+            f"SELECT n.wave_id, {TERM} AS term, n.batch_id IS NOT NULL AS is_frozen, COUNT(*), "
             f"SUM(CASE WHEN {_UNSETTLED} THEN 1 ELSE 0 END) "
-            f"{_NOTIFICATIONS} GROUP BY 1, 2, 3"
+            f"{NOTIFICATIONS} GROUP BY 1, 2, 3"
         ),
         {"now_ms": now_ms},
     )
@@ -189,8 +189,8 @@ async def _waves(connection: AsyncConnection, persons: int, now_ms: int) -> tupl
         WaveAccount(
             name=row.name,
             kind=row.kind,
-            # The first round concerns everybody; a later one, for now, those for whom it was planned.
-            owed=persons if row.kind == WaveKind.INITIAL else _together(frozen[row.id], not_frozen[row.id]),
+            # The first round concerns everybody; a later one those whom its plan found by what had been told.
+            owed=persons if row.kind == WaveKind.INITIAL else row.owed or 0,
             frozen={term: frozen[row.id].get(term, 0) for term in Term},
             not_frozen={term: not_frozen[row.id].get(term, 0) for term in Term},
             deliveries=deliveries[row.id],
@@ -213,7 +213,7 @@ async def listing(connection: AsyncConnection, term: Term, now_ms: int) -> Async
         text(
             "SELECT w.name, p.sender, p.identity, CASE WHEN n.excluded <> '' THEN n.excluded "
             "WHEN n.review <> '' THEN n.review WHEN d.id IS NOT NULL THEN d.state ELSE n.route_reason END "
-            f"{_NOTIFICATIONS} WHERE {_TERM} = :term ORDER BY n.wave_id, n.id"
+            f"{NOTIFICATIONS} WHERE {TERM} = :term ORDER BY n.wave_id, n.id"
         ),
         {"term": term.value, "now_ms": now_ms},
     ) as rows:

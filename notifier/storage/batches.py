@@ -109,7 +109,9 @@ async def freeze_notifications(connection: AsyncConnection, wave: int, batch_id:
     )
     await connection.execute(
         text(
-            "UPDATE deliveries SET batch_id = :batch WHERE wave_id = :wave AND batch_id IS NULL AND id IN "
+            "UPDATE deliveries SET batch_id = :batch, "
+            "priority = (SELECT s.priority FROM segments s WHERE s.id = deliveries.segment_id) "
+            "WHERE wave_id = :wave AND batch_id IS NULL AND id IN "
             "(SELECT delivery_id FROM notifications WHERE wave_id = :wave AND batch_id = :batch)"
         ),
         parameters,
@@ -171,6 +173,14 @@ async def unfinished_batches(connection: AsyncConnection, wave: str | None = Non
         {"wave": wave},
     )
     return [StoredBatch(*row) for row in rows]
+
+
+async def segments_of_batch(connection: AsyncConnection, batch_id: int) -> list[int]:
+    """The segments that have a notification in the batch."""
+    rows = await connection.execute(
+        text("SELECT DISTINCT segment_id FROM notifications WHERE batch_id = :id ORDER BY segment_id"), {"id": batch_id}
+    )
+    return list(rows.scalars())
 
 
 async def batch_files(connection: AsyncConnection, batch_id: int) -> dict[str, tuple[str, bytes]]:

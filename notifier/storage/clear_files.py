@@ -46,6 +46,18 @@ async def there(connection: AsyncConnection, source: str = "") -> list[ClearFile
     return [ClearFile(*row) for row in found]
 
 
+async def of_nothing(connection: AsyncConnection, sha256_start: str) -> str | None:
+    """The SHA-256 that begins so of a file of which no import counts, and a clear file is there still."""
+    found = await connection.execute(
+        text(
+            "SELECT c.sha256 FROM clear_files c WHERE c.removed_ms IS NULL AND substr(c.sha256, 1, :length) = :start "
+            "AND NOT EXISTS (SELECT 1 FROM imports i WHERE i.sha256 = c.sha256 AND i.state = 'complete') LIMIT 1"
+        ),
+        {"length": len(sha256_start), "start": sha256_start},
+    )
+    return found.scalar_one_or_none()
+
+
 async def mark_removed(connection: AsyncConnection, path: str, *, now_ms: int) -> None:
     """The file is gone."""
     await connection.execute(

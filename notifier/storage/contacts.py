@@ -26,10 +26,12 @@ _NOT_APPROVED = (
     "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL)"
 )
 
-# Nor does somebody's decision on the match give way to the ladder (`own`: the row is matched as a person of its own).
+# Nor does somebody's decision on the match give way to the ladder (`own`: the row is matched as a person of its own;
+# that a near-miss is not the person says nothing about the others).
 _NOT_DECIDED = (
     "NOT EXISTS (SELECT 1 FROM reviews v WHERE v.person_id = {id} AND v.state = 'decided' "
-    "AND v.reason IN ('ambiguous', 'missing_forename') AND v.decision <> 'own')"
+    "AND v.reason IN ('ambiguous', 'missing_forename', 'near_miss', 'wrong_match') AND v.decision <> 'own' "
+    "AND NOT (v.reason = 'near_miss' AND v.decision = 'none'))"
 )
 
 
@@ -60,6 +62,37 @@ async def mark_current(connection: AsyncConnection, import_id: int) -> None:
         f"WHERE current <> (id IN (SELECT contact_id FROM newest)) AND {mine.format('contacts')}",
         import_id=import_id,
     )
+
+
+async def formats(connection: AsyncConnection, wave_id: int) -> dict[str, int]:
+    """By the form that members asked to be written to in: how many persons of the wave are told by e-mail or letter and
+    asked for it."""
+    found = await connection.execute(
+        text(
+            "SELECT c.format, COUNT(*) FROM contacts c CROSS JOIN persons p CROSS JOIN notifications n "
+            "WHERE c.format <> '' AND p.contact_id = c.id AND n.person_id = p.id AND n.wave_id = :wave_id "
+            "AND n.route <> 'none' GROUP BY c.format ORDER BY c.format"
+        ),
+        {"wave_id": wave_id},
+    )
+    return {row[0]: row[1] for row in found}
+
+
+async def end_missing(connection: AsyncConnection, import_id: int) -> int:
+    """Members of this import's senders whose current row is older and who are not in it have left: their status is
+    ended, and the row says by which import, so that its withdrawal undoes it. Returns how many."""
+    ended = await connection.execute(
+        text(
+            "UPDATE contacts SET status = 'ended', ended_import_id = :import_id WHERE kind = 'member' "
+            "AND current AND status = 'active' AND import_id <> :import_id "
+            "AND sender IN (SELECT m.sender FROM contacts m WHERE m.import_id = :import_id) "
+            "AND as_of <= (SELECT i.as_of FROM imports i WHERE i.id = :import_id) "
+            "AND NOT EXISTS (SELECT 1 FROM contacts m WHERE m.sender = contacts.sender "
+            "AND m.identity = contacts.identity AND m.import_id = :import_id)"
+        ),
+        {"import_id": import_id},
+    )
+    return ended.rowcount
 
 
 _OWN = (
@@ -115,7 +148,7 @@ async def prepare_ladder(connection: AsyncConnection) -> None:
     """The temporary tables of the ladder, empty."""
     keys = ", ".join(f"{column} BLOB" for column in _COLUMNS.values())
     await make_room(connection)
-    await fresh(connection, "seekers", f"person_id INTEGER, sender TEXT, forename_key BLOB, {keys}")
+    await fresh(connection, "seekers", f"person_id INTEGER, sender TEXT, forename_key BLOB, {keys}, key_near BLOB")
     await connection.execute(text("CREATE INDEX seekers_person ON seekers (person_id)"))
     # What a rung knows of a person: a member who holds the key, and whether there is another one.
     await fresh(
@@ -135,9 +168,9 @@ async def seek(connection: AsyncConnection, after: int, upto: int) -> None:
     read = ", ".join(f"r.{column}" for column in _COLUMNS.values())
     await _run(
         connection,
-        f"INSERT INTO seekers (person_id, sender, forename_key, {columns}) "
+        f"INSERT INTO seekers (person_id, sender, forename_key, {columns}, key_near) "
         "SELECT p.id, p.sender, COALESCE(r.forename_key, "
-        f"(SELECT MAX(f.forename_key) FROM records f WHERE f.person_id = p.id)), {read} "
+        f"(SELECT MAX(f.forename_key) FROM records f WHERE f.person_id = p.id)), {read}, r.key_near "
         "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
         f"AND r.person_id = p.id AND {_NOT_APPROVED.format(id='p.id')} "
         f"AND {_NOT_DECIDED.format(id='p.id')}",
@@ -149,8 +182,11 @@ async def seek(connection: AsyncConnection, after: int, upto: int) -> None:
 def _holders_of(column: str) -> str:
     # The key's index, not the one that begins with the sender (the key has the sender inside). A directory that is
     # still arriving, or was cut off, does not count yet.
+    held = f"c.{column} = s.{column}"
+    if column == "key_contract":  # a member is found under the name at birth too
+        held = f"({held} OR c.key_contract_birth = s.{column})"
     return (
-        f"FROM seekers s CROSS JOIN contacts c WHERE s.{column} IS NOT NULL AND c.{column} = s.{column} "
+        f"FROM seekers s CROSS JOIN contacts c WHERE s.{column} IS NOT NULL AND {held} "
         "AND c.sender || '' = s.sender AND c.kind = 'member' "
         "AND c.import_id IN (SELECT i.id FROM imports i WHERE i.state = 'complete')"
     )
@@ -350,9 +386,41 @@ async def remove(connection: AsyncConnection, import_id: int) -> int:
         f"UPDATE persons SET contact_id = NULL, rung = '' WHERE contact_id IN ({mine})",
         import_id=import_id,
     )
+    await _run(
+        connection,
+        "UPDATE contacts SET status = 'active', ended_import_id = NULL WHERE ended_import_id = :import_id",
+        import_id=import_id,
+    )
+    return await _delete(connection, f"import_id = {int(import_id)}")
+
+
+async def remove_unused(connection: AsyncConnection, import_id: int) -> int:
+    """:func:`remove` for a file whose place another one took: rows to which a delivery goes, or went, stay, and whoever
+    is told through one keeps it."""
+    await fresh(connection, "members", "sender TEXT, identity BLOB, PRIMARY KEY (sender, identity)")
+    await fresh(connection, "unused", "contact_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        "INSERT INTO unused (contact_id) SELECT id FROM contacts WHERE import_id = :import_id "
+        "AND id NOT IN (SELECT contact_id FROM deliveries)",
+        import_id=import_id,
+    )
+    await _run(
+        connection,
+        "INSERT INTO members (sender, identity) SELECT DISTINCT sender, identity FROM contacts "
+        "WHERE import_id = :import_id",
+        import_id=import_id,
+    )
+    unused = "SELECT contact_id FROM unused"
+    await _run(connection, f"UPDATE persons SET contact_id = NULL, rung = '' WHERE contact_id IN ({unused})")
+    return await _delete(connection, f"id IN ({unused})")
+
+
+async def _delete(connection: AsyncConnection, which: str) -> int:
+    """Delete contacts, and let the newest row of each in `members` be current again."""
     # For each contact that goes, the database looks for a delivery that names it; planning keeps no index for that.
     await _run(connection, "CREATE INDEX deliveries_contact_now ON deliveries (contact_id)")
-    gone = await connection.execute(text("DELETE FROM contacts WHERE import_id = :import_id"), {"import_id": import_id})
+    gone = await connection.execute(text(f"DELETE FROM contacts WHERE {which}"))
     await _run(connection, "DROP INDEX deliveries_contact_now")
     best = _BEST.format(sender="m.sender", identity="m.identity")
     await _run(connection, f"UPDATE contacts SET current = TRUE WHERE id IN (SELECT {best} FROM members m)")

@@ -79,23 +79,26 @@ class Database:
         the transaction. Raises StorageError when they are gone."""
         path = waiting.beside(self.path)
         waiting.must_be_there(path)
-        with _translated():
-            async with self._engine.connect() as connection:
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                # Neither can be done inside a transaction.
-                await driver.execute("ATTACH DATABASE ? AS staging", (str(path),))
-                try:
-                    if (await (await driver.execute(waiting.IS_SETTLED)).fetchone())[0]:
-                        # What was declared elsewhere is copied page by page only where no key refers to another table;
-                        # the keys were made together, and `absorb_first` counts what has moved.
-                        await driver.execute("PRAGMA foreign_keys = OFF")
-                    await connection.execution_options(notifier_write=True)
-                    async with connection.begin():
-                        yield connection
-                finally:
-                    await driver.execute("PRAGMA foreign_keys = ON")
-                    await driver.execute("DETACH DATABASE staging")
-        waiting.discard(self.path)
+        try:
+            with _translated():
+                async with self._engine.connect() as connection:
+                    driver: Any = (await connection.get_raw_connection()).driver_connection
+                    # Neither can be done inside a transaction.
+                    await driver.execute("ATTACH DATABASE ? AS staging", (str(path),))
+                    try:
+                        if (await (await driver.execute(waiting.IS_SETTLED)).fetchone())[0]:
+                            # What was declared elsewhere is copied page by page only where no key refers to another
+                            # table; the keys were made together, and `complete` counts what has moved.
+                            await driver.execute("PRAGMA foreign_keys = OFF")
+                        await connection.execution_options(notifier_write=True)
+                        async with connection.begin():
+                            yield connection
+                    finally:
+                        await driver.execute("PRAGMA foreign_keys = ON")
+                        await driver.execute("DETACH DATABASE staging")
+        finally:
+            # Committed, or of no use any more: the import that failed is read anew.
+            waiting.discard(self.path)
 
 
 class _translated:  # noqa: N801  (reads as a phrase)

@@ -14,6 +14,24 @@ from sqlite3 import Connection
 # Mail that was approved. The words of the partial index deliveries_due, so that SQLite uses it.
 _WAITING = "channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"
 _OF_WAVE = "(:wave_id IS NULL OR wave_id = :wave_id)"
+PRIORITIES = (0, 1, 2)  # people/rounds.py says whose is which
+
+
+# One walk along the index deliveries_due for each priority: what goes first and is not due yet must not be walked over
+# to reach what is.
+def _of_each_priority(columns: str, condition: str, most: str) -> str:
+    return " UNION ALL ".join(
+        f"SELECT * FROM (SELECT {columns} FROM deliveries WHERE {_WAITING} AND priority = {priority} "  # noqa: S608
+        f"AND {condition} ORDER BY due_ms, id LIMIT {most})"
+        for priority in PRIORITIES
+    )
+
+
+_DUE = (
+    f"SELECT id FROM ({_of_each_priority('id, priority, due_ms', f'due_ms <= :now AND {_OF_WAVE}', ':most')}) "  # noqa: S608
+    "ORDER BY priority, due_ms, id LIMIT :most"
+)
+_NEXT_DUE = f"SELECT MIN(due_ms) FROM ({_of_each_priority('due_ms', _OF_WAVE, '1')})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +126,10 @@ def claim(
     wave_id: int | None = None,
     among: Sequence[int] | None = None,
 ) -> list[int]:
-    """Mark at most ``most`` due deliveries SENDING, the longest due first; their ids. ``among``: only these."""
+    """Mark at most ``most`` due deliveries SENDING, by priority, the longest due first; their ids. ``among``: only
+    these."""
     chosen = (
-        f"SELECT id FROM deliveries WHERE {_WAITING} AND due_ms <= :now AND {_OF_WAVE} "  # noqa: S608  (our words)
-        "ORDER BY due_ms, id LIMIT :most"
+        _DUE
         if among is None
         else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_WAITING} "  # noqa: S608
         "AND due_ms <= :now LIMIT :most"
@@ -164,9 +182,10 @@ def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
 def spread(connection: Connection, *, now_ms: int, most: int, wave_id: int | None) -> list[int]:
     """The ids of at most ``most`` due deliveries, taken in turn from every segment."""
     rows = connection.execute(
-        "SELECT id FROM (SELECT id, due_ms, row_number() OVER (PARTITION BY segment_id ORDER BY due_ms, id) AS place "  # noqa: S608
+        "SELECT id FROM (SELECT id, priority, due_ms, "  # noqa: S608
+        "row_number() OVER (PARTITION BY segment_id ORDER BY due_ms, id) AS place "
         f"FROM deliveries WHERE {_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
-        "ORDER BY place, due_ms, id LIMIT :most",
+        "ORDER BY place, priority, due_ms, id LIMIT :most",
         {"now": now_ms, "most": most, "wave_id": wave_id},
     )
     return [row[0] for row in rows]
@@ -183,11 +202,8 @@ def approved_after(connection: Connection, *, after: int, most: int, wave_id: in
 
 def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> int | None:
     """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too."""
-    row = connection.execute(
-        f"SELECT due_ms FROM deliveries WHERE {_WAITING} AND {_OF_WAVE} ORDER BY due_ms, id LIMIT 1",  # noqa: S608
-        {"wave_id": wave_id},
-    ).fetchone()
-    dues = [int(row[0])] if row else []
+    row = connection.execute(_NEXT_DUE, {"wave_id": wave_id}).fetchone()
+    dues = [int(row[0])] if row[0] is not None else []
     if resend:
         row = connection.execute(
             "SELECT MIN(due_ms) FROM deliveries WHERE wave_id IN (SELECT id FROM waves) AND state = 'in_doubt' "  # noqa: S608
@@ -292,8 +308,9 @@ def write_letter(connection: Connection, held: Claim, *, token: bytes, state: st
     e-mail has its letter already."""
     inserted = connection.execute(
         "INSERT INTO deliveries (token, wave_id, segment_id, contact_id, channel, state, batch_id, attempt, retries, "
-        "doubts, epoch, provider, due_ms, since_ms, replaces_id) VALUES (:token, :wave, :segment, :contact, 'post', "
-        ":state, :batch, 0, 0, 0, 0, :provider, 0, :now, :replaces) ON CONFLICT DO NOTHING",
+        "doubts, epoch, provider, priority, due_ms, since_ms, replaces_id) VALUES (:token, :wave, :segment, :contact, "
+        "'post', :state, :batch, 0, 0, 0, 0, :provider, (SELECT priority FROM deliveries WHERE id = :replaces), 0, "
+        ":now, :replaces) ON CONFLICT DO NOTHING",
         {
             "token": token,
             "wave": held.wave_id,

@@ -1,4 +1,4 @@
-"""Queries for the proof pack: files taken in, approvals and their frozen files, the bridge from rows to persons."""
+"""Queries for the proof pack: approvals and their frozen files, and one notice's own entries."""
 
 from __future__ import annotations
 
@@ -30,33 +30,6 @@ async def frozen_files(connection: AsyncConnection) -> AsyncIterator[FrozenFile]
     ) as rows:
         async for row in rows:
             yield FrozenFile(*row)
-
-
-async def same_person_again(connection: AsyncConnection) -> int:
-    """Records that are not the first of their person."""
-    found = await connection.execute(
-        text(
-            "SELECT COUNT(*) FROM records r WHERE EXISTS "
-            "(SELECT 1 FROM records e WHERE e.person_id = r.person_id AND e.id < r.id)"
-        )
-    )
-    return int(found.scalar_one())
-
-
-async def records_without_person(connection: AsyncConnection) -> int:
-    """Records whose person is missing: 0, or the account does not balance."""
-    found = await connection.execute(
-        text("SELECT COUNT(*) FROM records r WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.id = r.person_id)")
-    )
-    return int(found.scalar_one())
-
-
-async def persons_without_record(connection: AsyncConnection) -> int:
-    """Persons that lost their last record to another person after an approval had named them."""
-    found = await connection.execute(
-        text("SELECT COUNT(*) FROM persons p WHERE NOT EXISTS (SELECT 1 FROM records r WHERE r.person_id = p.id)")
-    )
-    return int(found.scalar_one())
 
 
 async def returns_read_ms(connection: AsyncConnection) -> int | None:

@@ -38,11 +38,12 @@ class HeldImport:
     rejections: int
     begun_ms: int | None
     names: int
+    replaces: str
 
 
 _HELD = """SELECT i.id, i.kind, i.sha256, i.profile, i.incident, i.name, i.as_of, i.path, i.received_at,
     i.received_from, i.expected_rows, i.sha256_checked, i.held_reason, i.rows_read, i.records, i.rejections, i.begun_ms,
-    (SELECT COUNT(*) FROM held_names h WHERE h.import_id = i.id) FROM imports i WHERE i.state = 'held'"""
+    (SELECT COUNT(*) FROM held_names h WHERE h.import_id = i.id), i.replaces FROM imports i WHERE i.state = 'held'"""
 
 
 async def held(connection: AsyncConnection, sha256_start: str = "") -> list[HeldImport]:
@@ -78,10 +79,10 @@ async def insert(
         text(
             "INSERT INTO imports (kind, state, sha256, profile, settings_digest, incident, name, size_bytes, encoding, "
             "as_of, path, received_at, received_from, expected_rows, sha256_checked, begun_ms, senders, held_reason, "
-            "accepted_by, rows_read, records, rejections, persons_new, persons_known) VALUES (:kind, 'held', "
+            "accepted_by, rows_read, records, rejections, persons_new, persons_known, replaces) VALUES (:kind, 'held', "
             ":sha256, :profile, :settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, :path, "
             ":received_at, :received_from, :expected_rows, :sha256_checked, :begun_ms, '', :reason, '', :rows, "
-            ":records, :rejections, 0, 0) RETURNING id"
+            ":records, :rejections, 0, 0, :replaces) RETURNING id"
         ),
         {name: getattr(row, name) for name in ImportRow.__dataclass_fields__}
         | {"reason": reason, "rows": rows, "records": records, "rejections": rejections},

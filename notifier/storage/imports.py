@@ -35,6 +35,7 @@ class ImportRow:
     expected_rows: int | None = None
     sha256_checked: bool = False
     begun_ms: int | None = None
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,10 @@ async def begin(connection: AsyncConnection, row: ImportRow) -> int:
         text(
             "INSERT INTO imports (kind, state, sha256, profile, settings_digest, incident, name, size_bytes, encoding, "
             "as_of, path, received_at, received_from, expected_rows, sha256_checked, begun_ms, senders, held_reason, "
-            "accepted_by, rows_read, records, rejections, persons_new, persons_known) VALUES (:kind, 'staging', "
-            ":sha256, :profile, :settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, :path, "
-            ":received_at, :received_from, :expected_rows, :sha256_checked, :begun_ms, '', '', '', 0, 0, 0, 0, 0) "
+            "accepted_by, rows_read, records, rejections, persons_new, persons_known, replaces) VALUES (:kind, "
+            "'staging', :sha256, :profile, :settings_digest, :incident, :name, :size_bytes, :encoding, :as_of, :path, "
+            ":received_at, :received_from, :expected_rows, :sha256_checked, :begun_ms, '', '', '', 0, 0, 0, 0, 0, "
+            ":replaces) "
             "RETURNING id"
         ),
         {name: getattr(row, name) for name in ImportRow.__dataclass_fields__},
@@ -238,13 +240,14 @@ class PastImport:
     state: str
     sha256: str
     profile: str
+    incident: str = ""
 
 
 async def past(connection: AsyncConnection, sha256_start: str) -> list[PastImport]:
     """The imports, complete or withdrawn, of files whose SHA-256 (hex) begins so; the oldest first."""
     found = await connection.execute(
         text(
-            "SELECT id, kind, state, sha256, profile FROM imports WHERE state IN ('complete', 'undone') "
+            "SELECT id, kind, state, sha256, profile, incident FROM imports WHERE state IN ('complete', 'undone') "
             "AND substr(sha256, 1, :length) = :start ORDER BY id"
         ),
         {"length": len(sha256_start), "start": sha256_start},
@@ -259,3 +262,28 @@ async def withdraw(connection: AsyncConnection, import_id: int) -> None:
     )
     if updated.rowcount != 1:
         raise StorageError("the import is not complete: it cannot be withdrawn")
+
+
+# -- a file is corrected by a later one ------------------------------------------------------------------------------
+
+
+async def replacing(connection: AsyncConnection, sha256: str) -> list[str]:
+    """The SHA-256 of the complete files that took the place of this one, the oldest first."""
+    found = await connection.execute(
+        text("SELECT sha256 FROM imports WHERE replaces = :sha256 AND state = 'complete' ORDER BY id"),
+        {"sha256": sha256},
+    )
+    return list(found.scalars())
+
+
+async def set_replaces(connection: AsyncConnection, import_id: int, sha256: str) -> None:
+    """Note which earlier file this one takes the place of."""
+    await connection.execute(
+        text("UPDATE imports SET replaces = :sha256 WHERE id = :id"), {"sha256": sha256, "id": import_id}
+    )
+
+
+async def has_replaced(connection: AsyncConnection) -> bool:
+    """Whether any file ever took the place of an earlier one."""
+    found = await connection.execute(text("SELECT EXISTS (SELECT 1 FROM imports WHERE replaces <> '')"))
+    return bool(found.scalar_one())

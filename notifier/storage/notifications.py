@@ -8,6 +8,7 @@ What was approved (``batch_id``) is touched by :func:`withdraw_outgrown` and :fu
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, text
@@ -29,39 +30,40 @@ async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> i
 _APPROVED = (
     "FROM notifications n JOIN persons p ON p.id = n.person_id JOIN segments s ON s.id = n.segment_id "
     "{join} WHERE n.wave_id = :wave_id AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL "
-    "AND p.exposure_set_id <> s.exposure_set_id"
+    "AND {owed}.exposure_set_id <> s.exposure_set_id"
 )
 
 
 async def withdraw_outgrown(
-    connection: AsyncConnection, wave_id: int, sets: ExposureSets, now_ms: int
-) -> tuple[list[tuple[str, bytes]], int]:
+    connection: AsyncConnection, wave_id: int, sets: ExposureSets, now_ms: int, *, chosen: bool = False
+) -> list[tuple[str, bytes]]:
     """Take back approved deliveries that nobody has begun and whose persons' exposures outgrew what was approved.
+    ``chosen``: a round that tells what the table ``concerned`` says, not all that is known of a person.
 
-    Returns (sender, identity) of every person whose notification is free again, and how many persons were begun to be
-    told already and are owed a supplement. The guard (state, attempt 0) is in the UPDATE: a sender that marks at the
-    same time wins or loses as a whole.
+    Returns (sender, identity) of every person whose notification is free again. The guard (state, attempt 0) is in the
+    UPDATE: a sender that marks at the same time wins or loses as a whole.
     """
+    owed, join = ("k", "JOIN concerned k ON k.person_id = p.id ") if chosen else ("p", "")
     await fresh(connection, "outgrown", "person_set INTEGER, segment_set INTEGER")
     await fresh(connection, "outgrown_deliveries", "delivery_id INTEGER PRIMARY KEY")
     pairs = await connection.execute(
-        text("SELECT DISTINCT p.exposure_set_id, s.exposure_set_id " + _APPROVED.format(join="")), {"wave_id": wave_id}
+        text(f"SELECT DISTINCT {owed}.exposure_set_id, s.exposure_set_id " + _APPROVED.format(join=join, owed=owed)),
+        {"wave_id": wave_id},
     )
     outgrown = [(person, segment) for person, segment in pairs if not sets.holds(segment, person)]
     if not outgrown:
-        return [], 0
+        return []
     await insert_many(connection, "outgrown", ("person_set", "segment_set"), outgrown)
     grown = _APPROVED.format(
-        join="JOIN outgrown o ON o.person_set = p.exposure_set_id AND o.segment_set = s.exposure_set_id"
+        join=f"{join}JOIN outgrown o ON o.person_set = {owed}.exposure_set_id AND o.segment_set = s.exposure_set_id",
+        owed=owed,
     )
     await _run(
         connection,
         "INSERT INTO outgrown_deliveries (delivery_id) SELECT DISTINCT n.delivery_id " + grown,
         wave_id=wave_id,
     )
-    persons = await _take_back(connection, "outgrown_deliveries", wave_id, now_ms)
-    due = await connection.execute(text("SELECT COUNT(*) " + grown), {"wave_id": wave_id})
-    return persons, int(due.scalar_one())
+    return await take_back(connection, "outgrown_deliveries", wave_id, now_ms)
 
 
 async def withdraw_of_the_dead(connection: AsyncConnection, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
@@ -80,10 +82,10 @@ async def withdraw_of_the_dead(connection: AsyncConnection, wave_id: int, now_ms
         "WHERE x.status = 'deceased' AND x.current AND d.wave_id = :wave_id AND d.batch_id IS NOT NULL",
         wave_id=wave_id,
     )
-    return await _take_back(connection, "late_deliveries", wave_id, now_ms)
+    return await take_back(connection, "late_deliveries", wave_id, now_ms)
 
 
-async def _take_back(connection: AsyncConnection, table: str, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
+async def take_back(connection: AsyncConnection, table: str, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
     """Withdraw those of the temporary ``table``'s deliveries that nobody has begun, and free their notifications."""
     await _run(
         connection,
@@ -158,6 +160,7 @@ class Owed(NamedTuple):
     reason: str
     review: str
     was_excluded: str
+    letter: str
 
 
 # Written so that SQLite, which has no statistics, takes the index on household: of a bare MIN(id) it makes a walk
@@ -176,27 +179,56 @@ EXCLUDED = (
     "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.person_id = p.id) THEN 'same_person' ELSE '' END"
 )
 
-_OWED = text(
-    f"SELECT p.id, p.sender, p.identity, p.exposure_set_id, {EXCLUDED}, "
+_OWED = (
+    "SELECT p.id, p.sender, p.identity, {exposures}, {excluded}, "
     "c.id, c.link, c.status, c.language, c.mailbox IS NOT NULL, c.has_postal, c.provider, "
     "CASE WHEN c.link = 'E' THEN c.identity END, CASE WHEN c.link = 'E' THEN c.sealed END, "
-    f"CASE WHEN c.link IN ('C', 'E') AND h.id IS NOT NULL THEN (SELECT COUNT(*) {HOLDERS_EVER}) ELSE 0 END, "
+    "CASE WHEN c.link IN ('C', 'E') AND h.id IS NOT NULL THEN (SELECT COUNT(*) {ever}) ELSE 0 END, "
     "h.id, h.mailbox IS NOT NULL, h.has_postal, h.provider, "
-    "n.id, n.route, n.route_reason, n.review, n.excluded "
-    "FROM persons p LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
+    "n.id, n.route, n.route_reason, n.review, n.excluded, COALESCE(c.letter, '') "
+    "FROM {persons} LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
     "LEFT JOIN contacts c ON c.id = p.contact_id "
     "LEFT JOIN contacts h ON h.id = "
-    f"CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {HOLDERS_NOW}) END "
-    "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+    "CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {now}) END "
+    "WHERE {person} > :after AND {person} <= :upto AND p.kind = 'insured' "
     # What is there and not approved was planned a moment ago, by situation.
     "AND (n.id IS NULL OR (n.delivery_id IS NULL AND n.batch_id IS NOT NULL)) "
     "ORDER BY p.id"
 )
+# Whom the operator withdrew is owed no notice, but for the one that says so.
+_EXCLUDED_ELSE = "CASE WHEN p.excluded = 'operator' THEN '' ELSE p.excluded END"
+_CONCERNED = "concerned k JOIN persons p ON p.id = k.person_id"
 
 
-async def owed_between(connection: AsyncConnection, wave_id: int, after: int, upto: int) -> Sequence[Owed]:
+class Whom(StrEnum):
+    """Whose notifications a plan makes: everybody's; of those whom the table ``concerned`` names; and of these also if
+    the operator withdrew them."""
+
+    EVERYBODY = "everybody"
+    CONCERNED = "concerned"
+    WITHDRAWN = "withdrawn"
+
+
+_OWED_TO = {
+    whom: text(
+        _OWED.format(
+            exposures="p.exposure_set_id" if whom is Whom.EVERYBODY else "k.exposure_set_id",
+            excluded=_EXCLUDED_ELSE if whom is Whom.WITHDRAWN else EXCLUDED,
+            persons="persons p" if whom is Whom.EVERYBODY else _CONCERNED,
+            person="p.id" if whom is Whom.EVERYBODY else "k.person_id",
+            ever=HOLDERS_EVER,
+            now=HOLDERS_NOW,
+        )
+    )
+    for whom in Whom
+}
+
+
+async def owed_between(
+    connection: AsyncConnection, wave_id: int, after: int, upto: int, whom: Whom = Whom.EVERYBODY
+) -> Sequence[Owed]:
     """The slice's insured persons whose notification is not approved with a delivery."""
-    rows = await connection.execute(_OWED, {"wave_id": wave_id, "after": after, "upto": upto})
+    rows = await connection.execute(_OWED_TO[whom], {"wave_id": wave_id, "after": after, "upto": upto})
     return rows.all()  # type: ignore[return-value]  # rows in the order of Owed: read by unpacking
 
 
@@ -222,14 +254,19 @@ class OwedProfessional(NamedTuple):
     was_excluded: str
 
 
-async def owed_professionals(connection: AsyncConnection, wave_id: int) -> AsyncIterator[OwedProfessional]:
+async def owed_professionals(
+    connection: AsyncConnection, wave_id: int, whom: Whom = Whom.EVERYBODY
+) -> AsyncIterator[OwedProfessional]:
     """The professionals whose notification is not approved with a delivery; those of one mailbox side by side."""
+    exposures = "p.exposure_set_id" if whom is Whom.EVERYBODY else "k.exposure_set_id"
+    excluded = _EXCLUDED_ELSE if whom is Whom.WITHDRAWN else "p.excluded"
+    persons = "persons p" if whom is Whom.EVERYBODY else _CONCERNED
     rows = await connection.stream(
         text(
-            "SELECT p.id, p.sender, p.identity, p.profession, p.exposure_set_id, p.excluded, "
+            f"SELECT p.id, p.sender, p.identity, p.profession, {exposures}, {excluded}, "
             "c.id, c.identity, c.language, c.mailbox, c.has_postal, c.provider, "
             "n.id, n.route, n.route_reason, n.review, n.excluded "
-            "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
+            f"FROM {persons} LEFT JOIN contacts c ON c.id = p.contact_id "
             "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
             "WHERE p.kind = 'professional' AND (n.id IS NULL OR n.delivery_id IS NULL) "
             "ORDER BY p.sender, c.mailbox, p.identity"
@@ -272,8 +309,10 @@ async def wards(connection: AsyncConnection) -> AsyncIterator[Ward]:
     """All gathered children, those of one recipient side by side."""
     rows = await connection.stream(
         text(
-            "SELECT w.recipient_id, p.id, p.sender, p.identity, p.exposure_set_id, h.language, h.provider, "
-            "w.route, w.reason FROM wards w CROSS JOIN persons p CROSS JOIN contacts h "
+            "SELECT w.recipient_id, p.id, p.sender, p.identity, COALESCE(k.exposure_set_id, p.exposure_set_id), "
+            "h.language, h.provider, w.route, w.reason FROM wards w CROSS JOIN persons p CROSS JOIN contacts h "
+            # The first round has nobody in it: everybody is told all that is known.
+            "LEFT JOIN concerned k ON k.person_id = p.id "
             "WHERE p.id = w.person_id AND h.id = w.recipient_id ORDER BY w.recipient_id, p.identity"
         )
     )

@@ -175,10 +175,11 @@ async def insert_records(connection: AsyncConnection, import_id: int) -> None:
     await _run(
         connection,
         "INSERT INTO records (import_id, line, person_id, group_key, forename_key, birth_rank, key_member, "
-        "key_nir_rank, key_nir_forename, key_contract, exposure_set_id, warnings, profession, nameless_identity, "
-        "nameless_sealed) "
+        "key_nir_rank, key_nir_forename, key_contract, key_near, exposure_set_id, warnings, profession, "
+        "nameless_identity, nameless_sealed) "
         "SELECT s.import_id, s.line, p.id, s.group_key, s.forename_key, s.birth_rank, s.key_member, "
-        "s.key_nir_rank, s.key_nir_forename, s.key_contract, s.exposure_set_id, s.warnings, NULLIF(s.profession, ''), "
+        "s.key_nir_rank, s.key_nir_forename, s.key_contract, s.key_near, s.exposure_set_id, s.warnings, "
+        "NULLIF(s.profession, ''), "
         "CASE WHEN s.forename_key IS NULL AND s.group_key IS NOT NULL THEN s.identity END, "
         "CASE WHEN s.forename_key IS NULL AND s.group_key IS NOT NULL THEN s.sealed END "
         "FROM staged_records s CROSS JOIN persons p "
@@ -425,6 +426,11 @@ async def narrow_known(connection: AsyncConnection, sets: ExposureSets) -> None:
         "ORDER BY r.import_id, r.line LIMIT 1) WHERE id IN (SELECT person_id FROM departing WHERE is_first) "
         f"AND EXISTS (SELECT 1 FROM records r WHERE {own})",
     )
+
+
+async def count_remaining(connection: AsyncConnection) -> int:
+    """How many of the departing persons other records speak of."""
+    return int((await connection.execute(text("SELECT COUNT(*) FROM remaining"))).scalar_one())
 
 
 class Resealing(NamedTuple):

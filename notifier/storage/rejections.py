@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.model import Rejection
@@ -56,18 +56,18 @@ async def of_import(connection: AsyncConnection, import_id: int) -> AsyncIterato
 # -- ends that a file brings -----------------------------------------------------------------------------------------
 
 
-async def open_traces(connection: AsyncConnection, incident: str, sha256: str) -> list[bytes]:
-    """The traces that rows of the file with this SHA-256 may answer: of open rejections in complete exports of its
-    incident, and of those that an earlier reading of the same file has corrected, and that open again when this one
-    takes its place."""
+async def open_traces(connection: AsyncConnection, incident: str, *sha256: str) -> list[bytes]:
+    """The traces that rows of the file with the first SHA-256 may answer: of open rejections in complete exports of its
+    incident, and of those that an earlier reading of the same file, or one of the other files, whose place it takes,
+    has corrected, and that open again then."""
     found = await connection.execute(
         text(
             "SELECT DISTINCT r.trace FROM imports i CROSS JOIN rejections r WHERE i.kind = 'export' "
             "AND i.state = 'complete' AND i.incident = :incident AND r.import_id = i.id AND r.trace IS NOT NULL "
-            "AND (r.state = 'open' OR (r.state = 'corrected' AND i.sha256 <> :sha256 AND r.ended_import_id IN "
-            "(SELECT id FROM imports WHERE sha256 = :sha256)))"
-        ),
-        {"incident": incident, "sha256": sha256},
+            "AND (r.state = 'open' OR (r.state = 'corrected' AND i.sha256 NOT IN :files AND r.ended_import_id IN "
+            "(SELECT id FROM imports WHERE sha256 IN :files)))"
+        ).bindparams(bindparam("files", expanding=True)),
+        {"incident": incident, "files": list(sha256)},
     )
     return list(found.scalars())
 
@@ -186,6 +186,26 @@ async def withdraw(connection: AsyncConnection, import_id: int, *, now_ms: int) 
     for other in others:
         again += await _find_duplicates(connection, other, now_ms)
     return opened.rowcount - again
+
+
+async def pass_on(connection: AsyncConnection, import_id: int, by_import: int, *, now_ms: int) -> int:
+    """The open rejections of an import whose place another one took are corrected by it, and stay as history; those of
+    other files that it had ended are open again. Returns how many of the latter."""
+    await connection.execute(
+        text(
+            "UPDATE rejections SET state = 'corrected', decided_ms = :now_ms, ended_import_id = :by, ended_line = NULL "
+            "WHERE import_id = :id AND state = 'open'"
+        ),
+        {"id": import_id, "by": by_import, "now_ms": now_ms},
+    )
+    opened = await connection.execute(
+        text(
+            f"UPDATE rejections SET {_REOPENED} WHERE ended_import_id = :id AND import_id <> :id "
+            "AND state IN ('corrected', 'duplicate')"
+        ),
+        {"id": import_id},
+    )
+    return opened.rowcount
 
 
 # -- ends that somebody decides --------------------------------------------------------------------------------------

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.storage import notifications, waves
+from notifier.storage.temporary import fresh
 
 OPEN = "open"
 DECIDED = "decided"
@@ -47,6 +50,26 @@ async def open_rows(connection: AsyncConnection) -> list[ReviewRow]:
     return [_row(row) for row in rows]
 
 
+async def listed(
+    connection: AsyncConnection, *, state: str = OPEN, reason: str = "", limit: int | None = None
+) -> list[ReviewRow]:
+    """Cases in a state, of one reason ("" = of all), the oldest first; at most ``limit``."""
+    rows = await connection.execute(
+        text(_SELECT + "WHERE state = :state AND (:reason = '' OR reason = :reason) ORDER BY id LIMIT :limit"),
+        {"state": state, "reason": reason, "limit": -1 if limit is None else limit},
+    )
+    return [_row(row) for row in rows]
+
+
+async def counts(connection: AsyncConnection, state: str = OPEN) -> dict[str, int]:
+    """How many cases of each reason are in a state."""
+    rows = await connection.execute(
+        text("SELECT reason, COUNT(*) FROM reviews WHERE state = :state GROUP BY reason ORDER BY reason"),
+        {"state": state},
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
 async def find(connection: AsyncConnection, case: int) -> ReviewRow | None:
     """One case by its number."""
     row = (await connection.execute(text(_SELECT + "WHERE id = :case"), {"case": case})).one_or_none()
@@ -64,6 +87,14 @@ async def open_case(connection: AsyncConnection, person: int, reason: str, candi
         ),
         {"person": person, "reason": reason, "candidates": ",".join(str(number) for number in sorted(candidates))},
     )
+
+
+async def open_anew(connection: AsyncConnection, person: int, reason: str, candidates: Iterable[int]) -> None:
+    """Open a case, a decided one too."""
+    await connection.execute(
+        text("DELETE FROM reviews WHERE person_id = :person AND reason = :reason"), {"person": person, "reason": reason}
+    )
+    await open_case(connection, person, reason, candidates)
 
 
 async def close_others(connection: AsyncConnection, after: int, upto: int, reason: str, persons: set[int]) -> None:
@@ -87,6 +118,86 @@ async def write_decision(connection: AsyncConnection, case: int, decision: str, 
         {"case": case, "decision": decision, "by": by, "at_ms": at_ms},
     )
     return done.rowcount == 1
+
+
+async def revise_decision(connection: AsyncConnection, case: int, decision: str, by: str, at_ms: int) -> None:
+    """Decide a decided case anew."""
+    await connection.execute(
+        text(
+            "UPDATE reviews SET decision = :decision, decided_by = :by, decided_ms = :at_ms "
+            "WHERE id = :case AND state = 'decided'"
+        ),
+        {"case": case, "decision": decision, "by": by, "at_ms": at_ms},
+    )
+
+
+async def take_back(connection: AsyncConnection, person: int, now_ms: int) -> list[tuple[str, str, bytes]] | None:
+    """Withdraw what was approved for a person and nobody has begun, in every wave. Returns (wave, sender, identity) of
+    everybody whose notification is free again (others told by the same notice too); None when something of it was
+    begun: the caller then has to undo all of it."""
+    freed: list[tuple[str, str, bytes]] = []
+    for wave in await waves.waves(connection):
+        await fresh(connection, "reviewed_deliveries", "delivery_id INTEGER PRIMARY KEY")
+        await connection.execute(
+            text(
+                "INSERT INTO reviewed_deliveries (delivery_id) SELECT delivery_id FROM notifications "
+                "WHERE person_id = :person AND wave_id = :wave AND batch_id IS NOT NULL AND delivery_id IS NOT NULL"
+            ),
+            {"person": person, "wave": wave.id},
+        )
+        persons = await notifications.take_back(connection, "reviewed_deliveries", wave.id, now_ms)
+        freed += [(wave.name, sender, identity) for sender, identity in persons]
+    begun = await connection.execute(
+        text(
+            "SELECT 1 FROM notifications WHERE person_id = :person AND batch_id IS NOT NULL "
+            "AND delivery_id IS NOT NULL LIMIT 1"
+        ),
+        {"person": person},
+    )
+    return None if begun.one_or_none() is not None else freed
+
+
+class Compared(NamedTuple):
+    """A candidate, and which keys it shares with the person. ``…_same``: one of the person's rows holds the same key;
+    ``…_both``: both sides have one."""
+
+    contact: int
+    identity: bytes
+    sealed: bytes
+    status: str
+    as_of: str
+    nir_same: bool
+    nir_both: bool
+    rank_same: bool
+    rank_both: bool
+    contract_same: bool
+    contract_both: bool
+    member_same: bool
+    member_both: bool
+
+
+_COMPARED = (
+    "SELECT c.id, c.identity, c.sealed, c.status, c.as_of, "
+    "COALESCE(MAX(r.key_near = c.key_near_nir OR r.key_nir_forename = c.key_nir_forename "
+    "OR r.key_nir_rank = c.key_nir_rank), 0), "
+    "COALESCE(MAX((r.key_nir_rank IS NOT NULL OR r.key_nir_forename IS NOT NULL) "
+    "AND c.key_near_nir IS NOT NULL), 0), "
+    "COALESCE(MAX(r.key_nir_rank = c.key_nir_rank), 0), "
+    "COALESCE(MAX(r.key_nir_rank IS NOT NULL AND c.key_nir_rank IS NOT NULL), 0), "
+    "COALESCE(MAX(r.key_contract = c.key_contract OR r.key_contract = c.key_contract_birth "
+    "OR r.key_near = c.key_near_contract), 0), "
+    "COALESCE(MAX(r.key_contract IS NOT NULL AND c.key_contract IS NOT NULL), 0), "
+    "COALESCE(MAX(r.key_member = c.key_member), 0), "
+    "COALESCE(MAX(r.key_member IS NOT NULL AND c.key_member IS NOT NULL), 0) "
+    "FROM contacts c LEFT JOIN records r ON r.person_id = :person WHERE c.id IN :contacts GROUP BY c.id ORDER BY c.id"
+)
+
+
+async def compared(connection: AsyncConnection, person: int, contacts: Iterable[int]) -> list[Compared]:
+    """The contacts beside the person, in order of their numbers; one that is not there is left out."""
+    query = text(_COMPARED).bindparams(bindparam("contacts", expanding=True))
+    rows = await connection.execute(query, {"person": person, "contacts": list(contacts)})
+    return [Compared(*row[:5], *map(bool, row[5:])) for row in rows]
 
 
 class Sealed(NamedTuple):

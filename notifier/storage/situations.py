@@ -39,6 +39,7 @@ class Situation(NamedTuple):
     holders: int
     holder_has_mailbox: bool
     holder_has_postal: bool
+    letter: str
 
 
 class Decided(NamedTuple):
@@ -57,7 +58,7 @@ class Decided(NamedTuple):
 
 _FACTS = (
     "sender", "exposure_set_id", "excluded", "status", "link", "language", "has_mailbox", "has_postal", "holders",
-    "holder_has_mailbox", "holder_has_postal",
+    "holder_has_mailbox", "holder_has_postal", "letter",
 )  # fmt: skip
 _DECIDED = ("number", "segment_id", "route", "reason", "review", "excluded", "channel", "state", "to_holder")
 _OWED = (
@@ -67,7 +68,7 @@ _OWED = (
     f"{EXCLUDED}, COALESCE(c.status, ''), COALESCE(c.link, ''), COALESCE(c.language, ''), c.mailbox IS NOT NULL, "
     "COALESCE(c.has_postal, 0), "
     f"CASE WHEN c.link = 'C' AND h.id IS NOT NULL THEN MIN(2, (SELECT COUNT(*) {HOLDERS_EVER})) ELSE 0 END, "
-    "h.mailbox IS NOT NULL, COALESCE(h.has_postal, 0) "
+    "h.mailbox IS NOT NULL, COALESCE(h.has_postal, 0), COALESCE(c.letter, '') "
     "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
     f"LEFT JOIN contacts h ON h.id = CASE WHEN c.link = 'C' THEN (SELECT MIN(+x.id) {HOLDERS_NOW}) END "
     "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' AND COALESCE(c.link, '') <> 'E' "

@@ -40,19 +40,19 @@ PRAGMAS = (
 )
 ROW = (
     "line", "kind", "sender", "identity", "group_key", "forename_key", "birth_rank", "key_member", "key_nir_rank",
-    "key_nir_forename", "key_contract", "exposure_set_id", "profession", "warnings", "sealed",
+    "key_nir_forename", "key_contract", "key_near", "exposure_set_id", "profession", "warnings", "sealed",
 )  # fmt: skip
 """The columns of a batch."""
 _PERSON = ("sender", "identity", "kind", "profession", "exposure_set_id", "sealed")
 _PERSON_EMPTY = ("rung", "identity_review", "excluded", "excluded_reason", "excluded_by")
 _RECORD = (
     "line", "group_key", "forename_key", "birth_rank", "key_member", "key_nir_rank", "key_nir_forename",
-    "key_contract", "exposure_set_id", "warnings",
+    "key_contract", "key_near", "exposure_set_id", "warnings",
 )  # fmt: skip
 _VIEW = (
     "CREATE VIEW staged_records AS SELECT r.import_id, r.line, p.kind, p.sender, p.identity, r.group_key, "
     "r.forename_key, r.birth_rank, r.key_member, r.key_nir_rank, r.key_nir_forename, r.key_contract, "
-    "r.exposure_set_id, COALESCE(r.profession, '') AS profession, r.warnings, p.sealed "
+    "r.key_near, r.exposure_set_id, COALESCE(r.profession, '') AS profession, r.warnings, p.sealed "
     "FROM records r CROSS JOIN persons p WHERE p.id = r.person_id"
 )
 

@@ -166,6 +166,7 @@ class Record(SQLModel, table=True):
     key_nir_rank: bytes | None = None
     key_nir_forename: bytes | None = None
     key_contract: bytes | None = None
+    key_near: bytes | None = None  # what a near-miss is sought by (people/identity.near_key)
     exposure_set_id: int = Field(foreign_key="exposure_sets.id")
     warnings: str = ""
     profession: str | None = None  # of a professional, as this row says
@@ -233,11 +234,19 @@ class Contact(SQLModel, table=True):
     mailbox: bytes | None = None  # keyed digest of (sender, normal e-mail); null = no mailbox
     has_postal: bool = False
     provider: str = "other"
+    # protection | opposition | agency_mailbox: told by letter whatever else is known; never has a mailbox
+    letter: str = _plain()
+    format: str = _plain()  # braille | large_print | …: in which form the member asked to be written to
+    ended_import_id: int | None = None  # the whole directory from which the member is missing: `status` is ended by it
     forename_key: bytes | None = None
     key_member: bytes | None = None
     key_nir_rank: bytes | None = None
     key_nir_forename: bytes | None = None
     key_contract: bytes | None = None
+    key_contract_birth: bytes | None = None  # the same rung under the name at birth, where it is another
+    # What near-misses are sought by (people/identity.member_near_keys).
+    key_near_nir: bytes | None = None
+    key_near_contract: bytes | None = None
     sealed: bytes  # vault kind "contact", identity = identity
     __table_args__ = (
         UniqueConstraint("import_id", "line"),
@@ -246,6 +255,24 @@ class Contact(SQLModel, table=True):
         Index("contacts_nir_rank", "key_nir_rank"),
         Index("contacts_nir_forename", "key_nir_forename"),
         Index("contacts_contract", "key_contract"),
+        Index(
+            "contacts_contract_birth",
+            "key_contract_birth",
+            sqlite_where=text("key_contract_birth IS NOT NULL"),
+            postgresql_where=text("key_contract_birth IS NOT NULL"),
+        ),
+        Index(
+            "contacts_near_nir",
+            "key_near_nir",
+            sqlite_where=text("key_near_nir IS NOT NULL"),
+            postgresql_where=text("key_near_nir IS NOT NULL"),
+        ),
+        Index(
+            "contacts_near_contract",
+            "key_near_contract",
+            sqlite_where=text("key_near_contract IS NOT NULL"),
+            postgresql_where=text("key_near_contract IS NOT NULL"),
+        ),
         Index("contacts_household", "household"),
     )
 
@@ -256,7 +283,7 @@ class Review(SQLModel, table=True):
     __tablename__ = "reviews"
     id: int | None = _id()  # type: ignore[assignment]
     person_id: int = Field(foreign_key="persons.id", sa_type=Id)
-    reason: str  # ambiguous | missing_forename | ended_contract_child | minor_without_holder
+    reason: str  # ambiguous | near_miss | wrong_match | missing_forename | ended_contract_child | minor_without_holder
     candidates: str = ""  # contact ids, comma-separated
     state: str = "open"  # open | decided
     decision: str = ""  # contact:ID | none | own_letter | …
@@ -336,7 +363,7 @@ class Notification(SQLModel, table=True):
     batch_id: int | None = Field(default=None, foreign_key="batches.id")
     delivery_id: int | None = Field(default=None, foreign_key="deliveries.id", sa_type=Id)
     __table_args__ = (
-        UniqueConstraint("person_id", "wave_id"),  # I1, I3; in this order, also the way from a person to what it is owed
+        UniqueConstraint("person_id", "wave_id"),  # I1, I3; also the way from a person to what it is owed
         Index(
             "notifications_delivery",
             "delivery_id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -16,25 +17,56 @@ class WaveRow(NamedTuple):
     id: int
     name: str
     kind: str
+    who: str = ""
 
 
 async def waves(connection: AsyncConnection) -> list[WaveRow]:
     """All rounds, oldest first."""
-    rows = await connection.execute(text("SELECT id, name, kind FROM waves ORDER BY id"))
+    rows = await connection.execute(text("SELECT id, name, kind, who FROM waves ORDER BY id"))
     return [WaveRow(*row) for row in rows]
 
 
-async def begin_wave(connection: AsyncConnection, name: str, kind: str, now_ms: int) -> WaveRow:
-    """The wave of that name, made if there is none, marked as planned now."""
+async def begin_wave(connection: AsyncConnection, name: str, kind: str, now_ms: int, *, who: str = "") -> WaveRow:
+    """The wave of that name, made if there is none, marked as planned now. Its kind stays what it was; ``who``: how its
+    persons are chosen from now on."""
     await connection.execute(
         text(
-            "INSERT INTO waves (name, kind, created_ms, planned_ms) VALUES (:name, :kind, :now, :now) "
-            "ON CONFLICT (name) DO UPDATE SET planned_ms = excluded.planned_ms"
+            "INSERT INTO waves (name, kind, created_ms, planned_ms, who) VALUES (:name, :kind, :now, :now, :who) "
+            "ON CONFLICT (name) DO UPDATE SET planned_ms = excluded.planned_ms, who = excluded.who"
         ),
-        {"name": name, "kind": kind, "now": now_ms},
+        {"name": name, "kind": kind, "now": now_ms, "who": who},
     )
-    rows = await connection.execute(text("SELECT id, name, kind FROM waves WHERE name = :name"), {"name": name})
+    rows = await connection.execute(text("SELECT id, name, kind, who FROM waves WHERE name = :name"), {"name": name})
     return WaveRow(*rows.one())
+
+
+async def note_owed(connection: AsyncConnection, wave_id: int, owed: int) -> None:
+    """How many persons a later round was found to concern: what its notifications must add up to (I1)."""
+    await connection.execute(text("UPDATE waves SET owed = :owed WHERE id = :id"), {"owed": owed, "id": wave_id})
+
+
+async def files_since_last_plan(connection: AsyncConnection) -> int:
+    """How many exports and directories were completed after the last plan of any round: what no plan knows."""
+    found = await connection.execute(
+        text(
+            "SELECT COUNT(*) FROM imports WHERE state = 'complete' "
+            "AND completed_ms > (SELECT MAX(planned_ms) FROM waves)"
+        )
+    )
+    return int(found.scalar_one())
+
+
+async def has_batch(connection: AsyncConnection, wave_id: int) -> bool:
+    """Whether anything of the round was approved."""
+    found = await connection.execute(text("SELECT 1 FROM batches WHERE wave_id = :id LIMIT 1"), {"id": wave_id})
+    return found.one_or_none() is not None
+
+
+async def prioritise(connection: AsyncConnection, ranks: Mapping[int, int]) -> None:
+    """Segment → its place within the wave, 0 first; approval copies it to the deliveries."""
+    rows = [{"id": segment, "priority": rank} for segment, rank in ranks.items()]
+    if rows:
+        await connection.execute(text("UPDATE segments SET priority = :priority WHERE id = :id"), rows)
 
 
 async def drop_unapproved(connection: AsyncConnection) -> None:

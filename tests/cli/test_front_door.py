@@ -11,7 +11,8 @@ from notifier.cli.main import main
 
 DECIDED = set(
     "init intake directory plan people preview check approve send pause resume status proof drill demo doubt requeue "  # noqa: SIM905
-    "bounces letters public-notice close purge profile senders notices recover db worker workers console".split()
+    "hotline bounces letters public-notice close purge profile senders notices recover db worker workers "
+    "console".split()
 )
 
 

@@ -102,7 +102,7 @@ def test_rejections_are_listed_disposed_of_and_opened_again(run: Run, export: Pa
     assert "birth_missing 1" in run("status").output
 
     asked = run("intake", "reject-dispose", f"{sha[:12]}:3", "--reason", "asked jean@mail.example", expect=2)
-    assert "Dispose of 1 rejections in 1 file (birth_missing 1)?" in asked.output
+    assert "Dispose of 1 rejection in 1 file (birth_missing 1)?" in asked.output
     assert answer(run("intake", "rejections", "--json", expect=1))["open"] == 2, "nobody said yes"
     done = answer(
         run("intake", "reject-dispose", f"{sha[:12]}:3-3", "--reason", "asked jean@mail.example", "--yes", "--json")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from notifier.intake.exports import AlreadyImported
 from notifier.model import Contact, Postal
-from notifier.people.identity import InsuredFacts, forename_key, rungs
+from notifier.people.identity import InsuredFacts, birth_name_key, forename_key, member_near_keys, rungs
 from notifier.vault import ranked_key
 
 from .conftest import HEADINGS, rows_of
@@ -70,6 +71,11 @@ def test_a_member_becomes_a_contact(write, intake) -> None:
         ("STATUT", "", "status", "active"),
         ("LANGUE", "", "language", "fr"),
         ("LANGUE", "DE", "language", "de"),
+        ("LANGUE", " fr-FR ", "language", "fr"),
+        # What is no language is never kept: it would stand in clear in tables and proofs (I8).
+        ("LANGUE", "DUPONT", "language", "fr"),
+        ("LANGUE", "2550814168025", "language", "fr"),
+        ("LANGUE", "../..", "language", "fr"),
         ("EMAIL", "", "mailbox", None),
         ("EMAIL", "neant@orange.fr", "provider", "other"),
         ("CODE_POSTAL", "", "has_postal", 0),
@@ -80,10 +86,31 @@ def test_columns_of_a_member(write, intake, column: str, cell: str, field: str, 
     assert contacts(intake)[0][field] == value
 
 
+def test_a_language_that_cannot_be_read_is_a_warning(write, intake) -> None:
+    rows = (member(LANGUE="DUPONT"), member(LANGUE=""), member(LANGUE="de"))
+    staged = intake.stage(write(rows_of("directory", *rows)), "directory")
+    assert staged.verdicts.as_json()["codes"]["warned"]["language_unreadable"] == 1
+
+
 @pytest.mark.parametrize(("cell", "civility"), [("M", "M."), ("m.", "M."), ("Mlle", "Mme"), ("MME", "Mme"), ("Dr", "")])
 def test_civility(write, intake, cell: str, civility: str) -> None:
     intake.stage(write(rows_of("directory", member(CIVILITE=cell))), "directory")
     assert opened(intake, contacts(intake)[0]).civility == civility
+
+
+def test_the_name_at_birth_is_a_second_key_and_near_keys_are_those_of_identity(write, intake) -> None:
+    """What an export writes instead of the name in use, and what near-misses are sought by."""
+    texts = [f"{MEMBER};Durôc;;;;", f"{MEMBER};LEFÈVRE;;;;", f"{member(NIR='', NUM_CONTRAT='')};Duroc;;;;"]
+    intake.stage(write(f"{HEADINGS['directory']}{OPTIONAL}\n" + "\n".join(texts) + "\n"), "directory")
+    facts = InsuredFacts("clairval", "2550814168025", "1955-08-02", "ANNE ZOE", "LEFEVRE", 1, "CT0001", "AD0007")
+    digest = intake.vault.digest
+    nir, contract = (digest(*key) for key in member_near_keys(facts))
+    born = digest(*birth_name_key(facts, "DUROC"))
+    assert born == digest(*rungs(replace(facts, name="DUROC")).contract)
+    columns = ("key_near_nir", "key_near_contract", "key_contract_birth")
+    found = [tuple(stored[column] for column in columns) for stored in contacts(intake)]
+    assert found == [(nir, contract, born), (nir, contract, None), (None, None, None)]
+    assert [opened(intake, stored).birth_name for stored in contacts(intake)] == ["Durôc", "LEFÈVRE", "Duroc"]
 
 
 @pytest.mark.parametrize(

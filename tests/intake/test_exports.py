@@ -515,6 +515,27 @@ def test_i8_no_nir_no_rib_no_name_in_the_database_or_any_file(write, intake) -> 
             assert value.encode("utf-16-le") not in content
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        "185052A123456", "1 85 05 2b 123 456 45", "1  85 05 78 006 084", "1\u202f85\u202f05\u202f78\u202f006\u202f084",
+        "1/85/05/78/006/084", "1_85_05_78_006_084_36", "1\u201385\u201305\u201378\u2013006\u2013084",
+        "20041 01005 0A50001M026 06", "20041010050A50001M02606",
+    ],
+)  # fmt: skip
+def test_i8_a_number_in_a_name_is_found_however_it_is_written(write, intake, number: str) -> None:
+    intake.stage(write(rows_of("viamedis-insured", row(NOM=f"LEFEVRE {number}"))), "viamedis-insured")
+    stored = intake.staged()[0]
+    assert "name" not in intake.vault.unseal("person", stored["identity"], stored["sealed"])
+
+
+@pytest.mark.parametrize("name", ["MARTIN 2A", "DE LA TOUR 1789", "O'NEIL-DUPONT", "LE 12 BIS 14 TER", "X AE A-12"])
+def test_a_name_with_a_few_digits_stays(write, intake, name: str) -> None:
+    intake.stage(write(rows_of("viamedis-insured", row(NOM=name))), "viamedis-insured")
+    stored = intake.staged()[0]
+    assert intake.vault.unseal("person", stored["identity"], stored["sealed"])["name"] == name
+
+
 # -- profiles ------------------------------------------------------------------------------------------------------
 
 

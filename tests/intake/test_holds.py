@@ -159,6 +159,19 @@ def test_I8_the_names_of_a_held_file_are_sealed(write, desk) -> None:
     assert [list(each.names) for each in desk.held()] == [["Mut. Inconnue", "Autre Mutuelle"]]
 
 
+def test_I8_a_shifted_column_leaves_no_number_and_no_address(write, desk) -> None:
+    """Neither sealed with the hold, nor in campaign.toml when somebody takes them all for names."""
+    shifted = ("2 55 08 14 168 025 38", "1850578006084", "20041 01005 0500013M026 06", "anne@courriel.example")
+    held = desk.take(write(rows_of(PROFILE, *(row(at, cell) for at, cell in enumerate(shifted))))).held
+    [again] = desk.held()
+    assert held.names == again.names == {"<number>": 3, "<recipient>": 1}
+    before = (desk.intake.folder / "campaign.toml").read_bytes()
+    for names in (tuple(held.names), shifted[:1], shifted[3:]):
+        with pytest.raises(SettingsError, match="another one, or the columns are shifted"):
+            desk.add("clairval", *names)
+    assert (desk.intake.folder / "campaign.toml").read_bytes() == before
+
+
 def test_holding_again_changes_nothing_and_says_nothing_new(write, desk) -> None:
     path = unknown(write)
     first = desk.take(path).held

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifier.errors import SettingsError
-from notifier.intake.mailboxes import mailbox, provider, providers, rules, suggestion
+from notifier.intake.mailboxes import Rules, is_agency, mailbox, provider, providers, rules, suggestion
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,10 @@ def test_a_campaign_puts_its_own_table_over_the_shipped_one(folder) -> None:
     (folder / "data").mkdir()
     (folder / "data" / "providers.toml").write_text('[provider.mine]\ndomains = ["courriel.example"]\n')
     assert provider("anne@courriel.example", providers(folder)) == "mine"
+
+
+def test_an_agencys_address_is_told_from_other_placeholders():
+    own = Rules(frozenset({"neant"}), frozenset({"agence@clairval.example"}), {})
+    assert is_agency(" <Agence@Clairval.example>; ", own)
+    assert not is_agency("neant@clairval.example", own)
+    assert not is_agency("", own)

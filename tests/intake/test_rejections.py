@@ -11,9 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from notifier import app, campaign
+from notifier.errors import CampaignBusy, OperatorError, StorageError
+from notifier.intake import clear_values
 from notifier.intake.identifiers import nir_key
+from notifier.intake.staging import alone
 from notifier.intake.traces import Traces
 from notifier.model import Rejection
+from notifier.storage import imports, waiting
 from notifier.storage.rejections import count_open
 
 from .conftest import rows_of
@@ -312,3 +316,73 @@ def test_traces_hold_no_value(desk: Desk) -> None:
     assert all(len(trace) == 25 and len(cells) == 16 for trace, cells in stored)
     for value in (BODY, "LEFEVRE", "ANNE ZOE", "ANNE", "CT0001"):
         assert all(value.encode() not in trace + cells for trace, cells in stored)
+
+
+# -- what a crash leaves -----------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """As `kill -9` does: no handler of an error sees it."""
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_I8_values_in_clear_go_though_the_undo_was_killed_before(desk: Desk, monkeypatch) -> None:
+    taken = desk.take(OTHER, UNBORN)
+    values = desk.run(
+        lambda opened: app.write_rejected_values(opened, taken.path, profile=VIAMEDIS, sha256=taken.sha256)
+    )
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(clear_values, "remove_values", _killed)
+        desk.undo(taken.sha256)
+    assert values.exists() and desk.query("SELECT state FROM imports") == [("undone",)]
+    desk.undo(taken.sha256)
+    assert not values.exists()
+    assert desk.query("SELECT COUNT(*) FROM clear_files WHERE removed_ms IS NULL") == [(0,)]
+    with pytest.raises(OperatorError, match="withdrawn already"):
+        desk.undo(taken.sha256)
+
+
+def test_I8_values_are_not_written_while_somebody_withdraws_the_file(desk: Desk) -> None:
+    taken = desk.take(OTHER, UNBORN)
+    with alone(desk.folder), pytest.raises(CampaignBusy):
+        desk.run(lambda opened: app.write_rejected_values(opened, taken.path, profile=VIAMEDIS, sha256=taken.sha256))
+    assert desk.query("SELECT COUNT(*) FROM clear_files") == [(0,)]
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_I8_what_waited_goes_with_the_next_intake_though_the_file_is_there(desk: Desk, monkeypatch, point: str) -> None:
+    """Killed before the commit of one file, or after it: the next file was taken in long ago, and clears up as well."""
+    known = desk.take(OTHER)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        if point == "before":
+            patched.setattr(imports, "complete", _killed)
+        patched.setattr(waiting, "discard", _killed_at_the_end(waiting.discard))
+        desk.take(insured())
+    left = waiting.beside(desk.folder / "campaign.db")
+    assert left.exists()
+    again = desk.run(lambda opened: anext(app.take_exports(opened, [known.path], profile=VIAMEDIS, incident=None)))
+    assert again.already and not left.exists()
+
+
+def _killed_at_the_end(real: Callable[[Path], None]) -> Callable[[Path], None]:
+    """The staging file is made anew at first, and lies there still when the import ends."""
+
+    def discard(database: Path) -> None:
+        if waiting.beside(database).exists():
+            raise Killed
+        real(database)
+
+    return discard
+
+
+def test_I8_a_failure_of_the_completing_transaction_leaves_nothing_waiting(desk: Desk, monkeypatch) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise StorageError("no more")
+
+    monkeypatch.setattr(imports, "complete", fails)
+    with pytest.raises(StorageError):
+        desk.take(insured())
+    assert not waiting.beside(desk.folder / "campaign.db").exists()

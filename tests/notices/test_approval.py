@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from notifier.campaign import shipped
+from notifier.campaign import WaveWords, shipped
 from notifier.errors import OperatorError, StorageError
 from notifier.model import to_ms
 from notifier.notices import approval
 from notifier.notices.approval import NoticeShelf, approve, describe, findings, load_batch, verify_bound
 from notifier.notices.preview import write_preview
+from notifier.notices.usage import told_by
 from notifier.storage import batches
 from notifier.storage.database import insert_many
 from notifier.storage.exposures import ExposureSets
@@ -363,5 +364,48 @@ def test_check_and_description_and_preview_tell_of_every_segment(opened, setting
         assert "9 notifications in 3 segments" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
         assert write_preview(folder, settings, [], tmp_path / "none", now=AT) == []
         assert not (tmp_path / "none").exists()
+
+    asyncio.run(story())
+
+
+def test_a_hash_means_the_notices_that_are_made_of_it(opened, vault, settings, folder, keys):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            made = await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            async with database.read() as connection:
+                files = await batches.batch_files(connection, made.batch_id)
+
+            async def told(path):
+                return [segment for _, segment in await told_by(database, files[f"templates/{path}"][0][:12])]
+
+            assert await told("fr/professional/rib.md") == [3]
+            assert await told("fr/insured/nir.md") == [1]
+            assert await told("fr/base/children.md") == [2]
+            assert await told("fr/parts/measures.md") == [1, 2, 3]
+            assert await told_by(database, made.digest) == [(made.batch_id, segment) for segment in (1, 2, 3)]
+            with pytest.raises(OperatorError, match="no approved batch"):
+                await told_by(database, "0" * 12)
+
+    asyncio.run(story())
+
+
+def test_i7_words_for_another_wave_stop_nothing_that_was_approved(opened, vault, settings, folder, keys):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            words = {"initial": WaveWords(news="Un fait."), "correction": WaveWords(wrong="Faux.", right="Vrai.")}
+            bound = settings.model_copy(update={"waves": {"initial": words["initial"]}})
+            made = await approve(database, vault, bound, folder, wave="initial", by="dpo", now=AT)
+            async with database.read() as connection:
+                assert await verify_bound(connection, settings.model_copy(update={"waves": words})) == []
+                taken_out = await verify_bound(connection, settings)
+                _, frozen = await load_batch(connection, made.batch_id)
+            assert {each.split(" ")[0] for each in taken_out} == {
+                "waves.initial.news", "waves.initial.right", "waves.initial.wrong",
+            }  # fmt: skip
+            assert frozen.waves == {"initial": words["initial"]}
 
     asyncio.run(story())

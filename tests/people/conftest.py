@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from notifier.campaign import Settings
+from notifier.storage.database import open_database
 from notifier.vault import Vault
 
 sys.path.insert(0, str(Path(__file__).parent))  # the rows' dataclasses are imported by name
@@ -24,6 +26,20 @@ def desk(opened: Any, vault: Vault, settings: Settings):
     @asynccontextmanager
     async def opener():
         async with opened() as database:
+            yield Desk(database, vault, settings)
+
+    return opener
+
+
+@pytest.fixture
+def desk_anew(folder: Path, vault: Vault, settings: Settings, tmp_path_factory: pytest.TempPathFactory):
+    """A desk over an empty database each time it is opened: for properties, which run more than once in a test."""
+
+    @asynccontextmanager
+    async def opener():
+        path = tmp_path_factory.mktemp("anew") / "campaign.db"
+        shutil.copy(folder / "campaign.db", path)
+        async with open_database(path, vault) as database:
             yield Desk(database, vault, settings)
 
     return opener

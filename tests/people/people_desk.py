@@ -17,9 +17,12 @@ from notifier.people.arrivals import Arrivals, absorb_directory, absorb_export
 from notifier.people.identity import (
     InsuredFacts,
     ProfessionalFacts,
+    birth_name_key,
     forename_key,
     group_key,
     insured_identity,
+    member_near_keys,
+    near_key,
     normal_email,
     normal_name,
     professional_identity,
@@ -75,6 +78,7 @@ class Member(Insured):
     email: str = ""
     postal: Postal | None = None
     language: str = "fr"
+    birth_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ _STAGED = {
     else pl.Int64 if name in ("line", "birth_rank", "exposure_set_id") else pl.String
     for name in staging.ROW
 }  # fmt: skip
-_KEYS = ("group_key", "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract")
+_KEYS = ("group_key", "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract", "key_near")
 
 
 class Desk:
@@ -140,6 +144,7 @@ class Desk:
             ranked,
             self._digest(ladder.nir_forename),
             self._digest(ladder.contract),
+            self._digest(near_key(facts)),
         )
         return dict(zip(_KEYS, digests, strict=True))
 
@@ -229,10 +234,21 @@ class Desk:
                     "member", row.sender, row.member_number, row.nir, row.birth, normal_name(row.forename)
                 )
                 fields = Contact(
-                    row.name, row.forename, email=row.email, postal=row.postal, birth_date=row.birth
+                    row.name,
+                    row.forename,
+                    email=row.email,
+                    postal=row.postal,
+                    birth_date=row.birth,
+                    birth_name=row.birth_name,
                 ).fields()
                 keys = self.keys(facts)
-                del keys["group_key"]
+                del keys["group_key"], keys["key_near"]
+                near_nir, near_contract = map(self._digest, member_near_keys(facts))
+                keys |= {
+                    "key_near_nir": near_nir,
+                    "key_near_contract": near_contract,
+                    "key_contract_birth": self._digest(birth_name_key(facts, normal_name(row.birth_name))),
+                }
                 more = {
                     "kind": "member",
                     "link": row.link,

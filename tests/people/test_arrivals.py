@@ -201,7 +201,7 @@ def outcome(tmp, files) -> list[tuple]:
     return asyncio.run(work())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, data=st.data())
 def test_identity_does_not_depend_on_the_order_of_rows_or_files(tmp_path_factory, rows, data):
     tmp = tmp_path_factory.mktemp("order")

@@ -97,18 +97,18 @@ def test_each_rung_matches(desk, row, member, rung):
 
 
 @pytest.mark.parametrize(
-    "member",
+    ("member", "review"),
     [
-        alice(forename="Bob"),  # the only one who holds the keys, but somebody else
-        alice(nir="", contract="K2"),  # a homonym born the same day
-        alice(birth="1954-05-12"),  # her mother, same name, same contract, same number
-        alice(birth="1984-00-00"),
-        alice(nir="2840512345678", contract="K2"),
-        alice(sender="autre"),
+        (alice(forename="Bob"), "near_miss"),  # the only one who holds the keys, but somebody else
+        (alice(nir="", contract="K2"), ""),  # a homonym born the same day
+        (alice(birth="1954-05-12"), "near_miss"),  # her mother, same name, same contract, same number
+        (alice(birth="1984-00-00"), "near_miss"),
+        (alice(nir="2840512345678", contract="K2"), ""),
+        (alice(sender="autre"), ""),
     ],
 )
-def test_I2_nobody_else_is_matched(desk, member):
-    assert match(desk, [ALICE], [member]) == {"Alice": ("", "", "")}
+def test_I2_nobody_else_is_matched(desk, member, review):
+    assert match(desk, [ALICE], [member]) == {"Alice": ("", review, "")}
 
 
 def test_twins_with_ranks_right_find_each_their_own(desk):
@@ -132,12 +132,12 @@ def test_twins_whose_ranks_are_swapped_in_the_export_still_find_each_their_own(d
 
 
 def test_a_twin_who_is_in_no_directory_is_not_her_brother(desk):
-    assert match(desk, [ALICE], [bob()]) == {"Alice": ("", "", "")}
+    assert match(desk, [ALICE], [bob()]) == {"Alice": ("", "near_miss", "")}
     # not on the contract's rung either
 
 
 def test_a_twin_on_the_contract_alone_is_not_her_brother(desk):
-    assert match(desk, [replace(ALICE, nir="")], [bob()]) == {"Alice": ("", "", "")}
+    assert match(desk, [replace(ALICE, nir="")], [bob()]) == {"Alice": ("", "near_miss", "")}
 
 
 def test_I2_two_nameless_members_are_ambiguous(desk):

@@ -8,7 +8,7 @@ from notifier.model import WaveKind, to_ms
 from notifier.people.drafts import Drafts
 from notifier.people.matching import match
 from notifier.people.routing import Router
-from notifier.storage import notifications
+from notifier.storage import concerned, notifications
 from notifier.storage import waves as rounds
 from notifier.storage.exposures import ExposureSets
 
@@ -52,7 +52,8 @@ async def routed(desk: Desk, *, plain: bool) -> list[tuple[object, ...]]:
     async with desk.database.write() as connection:
         wave = await rounds.begin_wave(connection, "initial", WaveKind.INITIAL, to_ms(NOW))
         await notifications.clear_unapproved(connection, wave.id)
-        await match(connection)
+        await concerned.prepare(connection)
+        await match(connection, desk.vault, NOW)
         drafts = await Drafts.begin(connection, desk.vault, wave, NOW)
         if not plain:
             drafts._tokens_taken = True  # as if something of the wave were there already

@@ -10,10 +10,7 @@ from datetime import timedelta
 import pytest
 from people_desk import ADDRESS, NOW, Insured, Practice, both
 
-from notifier.errors import OperatorError
-from notifier.model import WaveKind
 from notifier.people.reviews import open_reviews
-from notifier.people.waves import plan
 
 HOLDER = Insured(forename="Alice", birth="1984-05-12", contract="K1")
 SPOUSE = Insured(nir="1820512345678", forename="Basile", birth="1982-05-12", contract="K1")
@@ -454,17 +451,3 @@ def test_a_held_child_decided_after_approval_is_planned_anew(desk):
 
     made, [notice] = asyncio.run(work())
     assert (made.review, notice["route"], notice["reason"], notice["batch_id"]) == (0, "post", "child_address", None)
-
-
-@pytest.mark.parametrize(("wave", "kind"), [("second", WaveKind.INITIAL), ("initial", WaveKind.SUPPLEMENT)])
-def test_other_waves_are_refused_and_nothing_changes(desk, wave, kind):
-    async def work():
-        async with desk() as d:
-            await settle_in(d)
-            await d.plan()
-            before = await d.dump()
-            with pytest.raises(OperatorError, match="not there yet"):
-                await plan(d.database, d.vault, d.settings, wave=wave, kind=kind, now=NOW)
-            assert await d.dump() == before
-
-    asyncio.run(work())

@@ -41,6 +41,7 @@ from notifier.people.identity import (
     forename_key,
     group_key,
     insured_identity,
+    near_key,
     normal_name,
     normal_number,
     rungs,
@@ -170,7 +171,7 @@ def test_keys_of_a_batch_are_those_of_people_identity(cells) -> None:
         if identity is not None:
             ladder = rungs(facts)
             each = (group_key(facts), forename_key(facts))
-            keys = (ladder.member, ladder.nir_forename, ladder.contract)
+            keys = (ladder.member, ladder.nir_forename, ladder.contract, near_key(facts))
             digests = [VAULT.digest(*part) if part else None for part in (*each, *keys)]
             ranked = ranked_key(VAULT.digest(*ladder.nir_rank[0]), ladder.nir_rank[1]) if ladder.nir_rank else None
             digests.insert(3, ranked)

@@ -217,6 +217,8 @@ def test_i1_a_later_wave_owes_those_for_whom_it_was_planned(tables, counted):
     tables.wave(2, "supplement-1", "supplement")
     for person in (first, second):
         tables.notify(person, delivery=tables.delivery("accepted"))
+    tables.run("UPDATE waves SET owed = 1 WHERE id = 2")
+    assert not counted().balances  # the plan found one person, and nobody is notified
     tables.notify(first, wave=2, delivery=tables.delivery("queued", wave=2))
     initial, supplement = counted().waves
     assert (initial.owed, supplement.owed) == (2, 1)

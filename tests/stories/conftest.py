@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import email
 import email.policy
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,41 @@ class Answer:
         return json.loads(self.out)
 
 
+class Nursery:
+    """Starts commands as processes whose modules are loaded already (nursery.py)."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="nursery-"))
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self._end)
+
+    def run(self, argv: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        out, err = self._folder / "out", self._folder / "err"
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"argv": argv, "env": env, "out": str(out), "err": str(err)}
+        print(json.dumps(order), file=self._process.stdin, flush=True)
+        code = int(self._process.stdout.readline())
+        return subprocess.CompletedProcess(argv, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+    def _end(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(SECONDS)
+        shutil.rmtree(self._folder)
+
+
+@cache
+def nursery() -> Nursery:
+    """One for each worker of the tests."""
+    return Nursery()
+
+
 @dataclass
 class Cli:
     """`notifier`, as an operations team runs it."""
@@ -50,15 +89,7 @@ class Cli:
         return {**inherited, **self.environment, **more}
 
     def __call__(self, *arguments: str | Path, expect: int | tuple[int, ...] = 0, **environment: str) -> Answer:
-        done = subprocess.run(
-            self.argv(*arguments),
-            env=self.env(**environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        done = nursery().run(["-C", str(self.campaign), *map(str, arguments)], self.env(**environment))
         expected = (expect,) if isinstance(expect, int) else expect
         assert done.returncode in expected, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr

@@ -1,8 +1,11 @@
 """The main job on synthetic exports: what the relay took is the list in truth.jsonl, each person once (I1–I3)."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
+from notifier.drill.households import HARD_CASES
+from notifier.drill.names import AGENCY_MAILBOX
 from notifier.drill.truth import TruthLine, expected_messages, read_truth
 
 EXPORTS = (
@@ -59,3 +62,40 @@ def test_i1_i2_i3_the_relay_took_what_the_truth_says(cli, sink, tmp_path: Path) 
     walk(cli, files)
     cli("send", "--wait", expect=(0, 1))
     assert len(sink.accepted) == before
+
+
+def test_i1_i2_all_cases_with_an_old_directory_and_a_corrected_file(cli, sink, tmp_path: Path) -> None:
+    """Guardianship, opposition, separated parents, past members of an old directory, a corrected file, a chain."""
+    files = tmp_path / "x"
+    cli("drill", "exports", "--insured", "330", "--professionals", "20", "--seed", "3", "--all-cases", "--out", files)
+    lines = list(read_truth(files / "truth.jsonl"))
+    assert {line.case for line in lines} >= HARD_CASES
+    own = cli.campaign / "data" / "mailboxes.toml"
+    own.parent.mkdir(exist_ok=True)
+    own.write_text(f'[placeholders]\nwords = []\naddresses = ["{AGENCY_MAILBOX}"]\n[typos]\n', encoding="utf-8")
+    cli("directory", files / "directory-old.csv", "--profile", "directory", "--as-of", "2021-06-30")
+    for profile, name in EXPORTS:
+        cli("intake", files / name, "--profile", profile, expect=(0, 1))
+    whole = ("directory", files / "directory.csv", "--profile", "directory", "--as-of", "2024-01-31", "--replace")
+    ended = cli(*whole, "--json").json["files"][0]["ended"]
+    assert ended == sum(line.case == "old_directory" for line in lines)
+    earlier = hashlib.sha256((files / "viamedis-insured.csv").read_bytes()).hexdigest()
+    corrected = ("intake", files / "viamedis-insured-corrected.csv", "--profile", "viamedis-insured", "--replaces")
+    made = cli(*corrected, earlier[:12], "--json", expect=(0, 1)).json["files"][0]["correction"]
+    assert made["vanished"] == sum(line.excluded == "operator" for line in lines) > 0
+    cli("plan", expect=(0, 1))
+    cli("approve", "--yes")
+    cli("send", "--wait", expect=(0, 1))
+
+    assert sink.mailboxes == expected_messages(lines)
+    standing = cli("status", "--json").json
+    assert standing["balances"] is True
+    assert standing["persons"] == len(lines)
+    terms = standing["waves"]["initial"]["notifications"]
+    for term, route in (("handed_over", "email"), ("post", "post")):
+        assert terms[term] == sum(line.route == route for line in lines)
+    assert terms["excluded"] == sum(bool(line.excluded) for line in lines)
+    assert terms["pending"] == terms["in_doubt"] == 0
+    pack = tmp_path / "proof.zip"
+    cli("proof", "export", "--out", pack)
+    assert cli("proof", "verify", pack, "--json").json["ok"] is True

@@ -130,7 +130,6 @@ def test_what_is_not_there_yet_says_so(cli) -> None:
         ["close"],
         ["bounces"],
         ["drill", "run"],
-        ["people", "find", "X"],
         ["proof", "draw"],
         ["doubt", "list"],
     ):

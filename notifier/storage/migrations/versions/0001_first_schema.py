@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("sha256_checked", sa.Boolean(), server_default=sa.text("(FALSE)"), nullable=False),
         sa.Column("held_reason", sa.String(), server_default="", nullable=False),
         sa.Column("accepted_by", sa.String(), server_default="", nullable=False),
+        sa.Column("replaces", sa.String(), server_default="", nullable=False),
         sa.Column("rows_read", sa.Integer(), nullable=False),
         sa.Column("records", sa.Integer(), nullable=False),
         sa.Column("rejections", sa.Integer(), nullable=False),
@@ -158,11 +159,17 @@ def upgrade() -> None:
         sa.Column("mailbox", sa.LargeBinary(), nullable=True),
         sa.Column("has_postal", sa.Boolean(), nullable=False),
         sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("letter", sa.String(), server_default="", nullable=False),
+        sa.Column("format", sa.String(), server_default="", nullable=False),
+        sa.Column("ended_import_id", sa.Integer(), nullable=True),
         sa.Column("forename_key", sa.LargeBinary(), nullable=True),
         sa.Column("key_member", sa.LargeBinary(), nullable=True),
         sa.Column("key_nir_rank", sa.LargeBinary(), nullable=True),
         sa.Column("key_nir_forename", sa.LargeBinary(), nullable=True),
         sa.Column("key_contract", sa.LargeBinary(), nullable=True),
+        sa.Column("key_contract_birth", sa.LargeBinary(), nullable=True),
+        sa.Column("key_near_nir", sa.LargeBinary(), nullable=True),
+        sa.Column("key_near_contract", sa.LargeBinary(), nullable=True),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["import_id"],
@@ -173,9 +180,30 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.create_index("contacts_contract", ["key_contract"], unique=False)
+        batch_op.create_index(
+            "contacts_contract_birth",
+            ["key_contract_birth"],
+            unique=False,
+            sqlite_where=sa.text("key_contract_birth IS NOT NULL"),
+            postgresql_where=sa.text("key_contract_birth IS NOT NULL"),
+        )
         batch_op.create_index("contacts_household", ["household"], unique=False)
         batch_op.create_index("contacts_identity", ["sender", "identity"], unique=False)
         batch_op.create_index("contacts_member", ["key_member"], unique=False)
+        batch_op.create_index(
+            "contacts_near_contract",
+            ["key_near_contract"],
+            unique=False,
+            sqlite_where=sa.text("key_near_contract IS NOT NULL"),
+            postgresql_where=sa.text("key_near_contract IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "contacts_near_nir",
+            ["key_near_nir"],
+            unique=False,
+            sqlite_where=sa.text("key_near_nir IS NOT NULL"),
+            postgresql_where=sa.text("key_near_nir IS NOT NULL"),
+        )
         batch_op.create_index("contacts_nir_forename", ["key_nir_forename"], unique=False)
         batch_op.create_index("contacts_nir_rank", ["key_nir_rank"], unique=False)
 
@@ -461,6 +489,7 @@ def upgrade() -> None:
         sa.Column("key_nir_rank", sa.LargeBinary(), nullable=True),
         sa.Column("key_nir_forename", sa.LargeBinary(), nullable=True),
         sa.Column("key_contract", sa.LargeBinary(), nullable=True),
+        sa.Column("key_near", sa.LargeBinary(), nullable=True),
         sa.Column("exposure_set_id", sa.Integer(), nullable=False),
         sa.Column("warnings", sa.String(), nullable=False),
         sa.Column("profession", sa.String(), nullable=True),
@@ -576,9 +605,24 @@ def downgrade() -> None:
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.drop_index("contacts_nir_rank")
         batch_op.drop_index("contacts_nir_forename")
+        batch_op.drop_index(
+            "contacts_near_nir",
+            sqlite_where=sa.text("key_near_nir IS NOT NULL"),
+            postgresql_where=sa.text("key_near_nir IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "contacts_near_contract",
+            sqlite_where=sa.text("key_near_contract IS NOT NULL"),
+            postgresql_where=sa.text("key_near_contract IS NOT NULL"),
+        )
         batch_op.drop_index("contacts_member")
         batch_op.drop_index("contacts_identity")
         batch_op.drop_index("contacts_household")
+        batch_op.drop_index(
+            "contacts_contract_birth",
+            sqlite_where=sa.text("key_contract_birth IS NOT NULL"),
+            postgresql_where=sa.text("key_contract_birth IS NOT NULL"),
+        )
         batch_op.drop_index("contacts_contract")
 
     op.drop_table("contacts")

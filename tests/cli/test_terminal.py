@@ -1,0 +1,21 @@
+"""What is said at a terminal: words, and nothing that steers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from notifier.cli.terminal import Terminal, tell
+
+TITLE = "Mut.\x1b]0;title\x07 \x9b31mInconnue\u202e\u2028é\u202f: 3 € \u2192 ok"
+SHOWN = "Mut.\ufffd]0;title\ufffd \ufffd31mInconnue\ufffd\ufffdé\u202f: 3 € \u2192 ok"
+
+
+def test_what_a_file_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cell, a heading, the name of a file: anybody may have written it."""
+    Terminal(Path(), "dpo", as_json=False, assume_yes=True).result({}, f"a\tb\n{TITLE}")
+    tell(TITLE)
+    said = capsys.readouterr()
+    assert said.out == f"a\tb\n{SHOWN}\n"
+    assert said.err == f"{SHOWN}\n"

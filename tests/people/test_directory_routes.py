@@ -1,0 +1,164 @@
+"""What a directory says beside the address, from the file to the route: guardianship, opposition, second addresses,
+formats, and whole directories of several days. Real files, the real intake."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from test_departures import HEADS, KEY, NIR, PEOPLE, Desk, File, campaigns, via
+
+from notifier.app import plan_wave, take_directories, undo_import
+
+__all__ = ["campaigns"]
+
+COLUMNS = [*HEADS["directory"].split(";"), "NOM_NAISSANCE", "EMAIL2", "OPPOSITION_EMAIL", "MESURE_PROTECTION", "FORMAT"]
+ALICE = {
+    "NUM_ADHERENT": "A1", "NIR": NIR, "CLE": KEY, "DATE_NAISSANCE": "14/09/1995", "RANG": "1", "NOM": "EXEMPLE",
+    "PRENOM": "Alice", "LIEN": "A", "EMAIL": "alice@courriel.example", "ADRESSE1": "1 rue des Lilas",
+    "CODE_POSTAL": "00000", "VILLE": "Clairval", "NUM_CONTRAT": "C1", "LANGUE": "fr", "STATUT": "actif",
+    "ASSUREUR": "X",
+}  # fmt: skip
+BOB = ALICE | {"NUM_ADHERENT": "A2", "RANG": "2", "PRENOM": "Bob", "EMAIL": "bob@courriel.example"}
+ONE = File("viamedis-insured", (via(),))
+
+
+async def directory(desk: Desk, *members: dict[str, str], day: int = 1, is_whole: bool = False):
+    """The members as a directory of that day of January 2024."""
+    cells = io.StringIO()
+    writer = csv.DictWriter(cells, COLUMNS, restval="", delimiter=";")
+    writer.writeheader()
+    writer.writerows(members)
+    path = desk.app.folder / f"file-{len(list(desk.app.folder.glob('file-*')))}.csv"
+    path.write_text(cells.getvalue(), encoding="utf-8")
+    taken = take_directories(desk.app, [path], profile="directory", as_of=date(2024, 1, day), is_whole=is_whole)
+    [done] = [one async for one in taken]
+    return done
+
+
+async def planned(desk: Desk) -> dict[str, tuple[str, str, str]]:
+    """By forename: route, reason, audience."""
+    await plan_wave(desk.app, "initial")
+    rows = await desk.rows(
+        "SELECT p.identity, p.sealed, n.route, n.route_reason, s.audience FROM notifications n "
+        "JOIN persons p ON p.id = n.person_id JOIN segments s ON s.id = n.segment_id"
+    )
+    unseal = desk.app.vault.unseal
+    return {unseal("person", row[0], row[1])["forename"]: row[2:] for row in rows}
+
+
+def run(campaigns, story) -> None:
+    async def work() -> None:
+        async with campaigns() as desk:
+            await story(desk)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, ("email", "own_mailbox", "insured")),
+        ({"MESURE_PROTECTION": "Tutelle"}, ("post", "protection", "insured")),
+        ({"MESURE_PROTECTION": "non"}, ("email", "own_mailbox", "insured")),
+        ({"OPPOSITION_EMAIL": "O"}, ("post", "opposition", "insured")),
+        ({"OPPOSITION_EMAIL": "O", "MESURE_PROTECTION": "Curatelle"}, ("post", "protection", "insured")),
+        ({"MESURE_PROTECTION": "Tutelle", "ADRESSE1": "", "VILLE": ""}, ("none", "unreachable", "insured")),
+        ({"EMAIL": "neant", "EMAIL2": "alice2@courriel.example"}, ("email", "own_mailbox", "insured")),
+        ({"EMAIL": "neant", "EMAIL2": "alice2@courriel.example", "OPPOSITION_EMAIL": "X"},
+         ("post", "opposition", "insured")),
+        ({"NOM": "", "NOM_NAISSANCE": "EXEMPLE"}, ("email", "own_mailbox", "insured")),
+    ],
+)  # fmt: skip
+def test_I2_from_a_column_to_a_route(campaigns, changes, wanted):
+    async def story(desk: Desk) -> None:
+        await desk.take(ONE)
+        await directory(desk, ALICE | changes)
+        assert await planned(desk) == {"Alice": wanted}
+        await desk.balanced()
+
+    run(campaigns, story)
+
+
+def test_I2_nobody_under_guardianship_is_told_through_the_contracts_mailbox(campaigns):
+    async def story(desk: Desk) -> None:
+        households = desk.app.settings.households.model_copy(update={"adult_dependants": "contract_mailbox"})
+        settings = desk.app.settings.model_copy(update={"households": households})
+        desk.app = replace(desk.app, settings=settings)
+        await desk.take(PEOPLE)
+        await directory(desk, ALICE, BOB | {"LIEN": "C", "EMAIL": ""})
+        assert (await planned(desk))["Bob"] == ("email", "contract_mailbox", "dependant")
+        await directory(desk, BOB | {"LIEN": "C", "EMAIL": "", "MESURE_PROTECTION": "Tutelle"}, day=2)
+        assert (await planned(desk))["Bob"] == ("post", "protection", "dependant")
+
+    run(campaigns, story)
+
+
+def test_a_format_that_was_asked_for_is_kept(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE)
+        await directory(desk, ALICE | {"FORMAT": "Braille"}, BOB | {"FORMAT": "Gros caractères"})
+        made = await plan_wave(desk.app, "initial")
+        assert made.as_json()["formats"] == {"braille": 1, "large_print": 1}
+        await directory(desk, ALICE | {"FORMAT": "pictogrammes"}, BOB, day=2)
+        made = await plan_wave(desk.app, "initial")
+        assert made.as_json()["formats"] == {"other": 1}
+
+    run(campaigns, story)
+
+
+def test_who_is_missing_from_a_whole_directory_is_a_past_member(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE)
+        await directory(desk, ALICE, BOB)
+        active = await planned(desk)
+        assert active["Bob"] == ("email", "own_mailbox", "insured")
+        whole = await directory(desk, ALICE, day=2, is_whole=True)
+        assert whole.ended == 1
+        left = await planned(desk)
+        assert left == {"Alice": active["Alice"], "Bob": ("email", "own_mailbox", "past_member")}
+        await undo_import(desk.app, whole.sha256)
+        assert await planned(desk) == active
+        await desk.balanced()
+
+    run(campaigns, story)
+
+
+def test_a_whole_directory_ends_nobody_of_a_later_day(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE)
+        await directory(desk, ALICE, BOB, day=3)
+        assert (await directory(desk, ALICE, day=2, is_whole=True)).ended == 0
+        assert (await planned(desk))["Bob"][2] == "insured"
+
+    run(campaigns, story)
+
+
+def test_said_late_and_twice_it_is_the_same(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE)
+        await directory(desk, ALICE, BOB)
+        assert (await directory(desk, ALICE, day=2)).ended == 0
+        late = await directory(desk, ALICE, day=2, is_whole=True)
+        assert late.already and late.ended == 1
+        assert (await directory(desk, ALICE, day=2, is_whole=True)).ended == 0
+
+    run(campaigns, story)
+
+
+def test_a_past_member_is_found_in_an_old_directory_alone_and_the_newest_row_wins(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE)
+        await directory(desk, ALICE | {"EMAIL": "", "ADRESSE1": ""}, BOB | {"STATUT": "radié"}, day=1)
+        await directory(desk, ALICE, day=9)
+        found = await planned(desk)
+        assert found == {
+            "Alice": ("email", "own_mailbox", "insured"),
+            "Bob": ("email", "own_mailbox", "past_member"),
+        }
+
+    run(campaigns, story)
