@@ -61,7 +61,8 @@ def people(vault: Vault, many: int, known: int, line: int, draw: random.Random) 
                 {
                     "line": number, "kind": "insured", "sender": "clairval", "identity": identity, "group_key": group,
                     "forename_key": forename, "birth_rank": 1, "key_member": None, **keys, "key_near": near,
-                    "exposure_set_id": 1, "profession": "", "warnings": "", "sealed": vault.seal("person", identity, fields),
+                    "exposure_set_id": 1, "profession": "", "warnings": "",
+                    "sealed": vault.seal("person", identity, fields),
                 }
             )  # fmt: skip
             if listed:
