@@ -371,12 +371,14 @@ def with_exposures(frame: pl.DataFrame, reading: FileContext) -> pl.DataFrame:
     if not flags and not rule.listed:
         return frame.with_columns(pl.lit(reading.profile.exposed(reading.incident, (), "")).alias("exposures"))
     listed = pl.col(rule.listed.column) if rule.listed else pl.lit("")
-    sets: dict[tuple[object, ...], str] = {}
+    # The flags as 0 and 1, then the list: one text per combination.
+    combined = frame.select(
+        pl.concat_str([*(flag.cast(pl.UInt8).cast(pl.String) for flag in flags), listed])
+    ).to_series()
+    different = combined.unique()
     canonical = []
-    for row in frame.select(*flags, listed.alias("_")).iter_rows():
-        found = sets.get(row)
-        if found is None:
-            filled = [role for role, flag in zip(roles, row, strict=False) if flag]
-            found = sets[row] = reading.profile.exposed(reading.incident, filled, row[-1])
-        canonical.append(found)
-    return frame.with_columns(pl.Series("exposures", canonical, dtype=pl.String))
+    for text in different.to_list():
+        filled = [role for role, flag in zip(roles, text, strict=False) if flag == "1"]
+        canonical.append(reading.profile.exposed(reading.incident, filled, text[len(roles) :]))
+    exposures = combined.replace_strict(different, pl.Series(canonical, dtype=pl.String), return_dtype=pl.String)
+    return frame.with_columns(exposures.alias("exposures"))

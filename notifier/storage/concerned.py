@@ -33,6 +33,11 @@ _TOLD = (
     "FROM notifications n JOIN segments s ON s.id = n.segment_id JOIN deliveries d ON d.id = n.delivery_id "
     f"WHERE n.wave_id = :wave_id AND {_BEGUN}"
 )
+# What a notice said, or nothing, if a rectification approved later took it back (the table ``retracted``).
+_STILL_SAID = (
+    "CASE WHEN n.batch_id < (SELECT r.batch_id FROM retracted r WHERE r.person_id = n.person_id) "
+    "THEN :nothing ELSE s.exposure_set_id END"
+)
 _OWED = "FROM notifications n JOIN segments s ON s.id = n.segment_id WHERE n.wave_id = :wave_id"
 
 # Whom no record speaks of any more because the operator said so; who turned out to be somebody else is in that person.
@@ -91,8 +96,13 @@ async def withdrawn(connection: AsyncConnection, wave: WaveRow, sets: ExposureSe
     await _run(
         connection,
         "INSERT INTO concerned (person_id, exposure_set_id) SELECT t.person_id, t.exposure_set_id FROM told t "
-        f"JOIN persons p ON p.id = t.person_id WHERE t.exposure_set_id <> :nothing AND {_WITHDRAWN}",
+        f"JOIN persons p ON p.id = t.person_id WHERE t.exposure_set_id <> :nothing AND {_WITHDRAWN} "
+        # What another rectification owes already, and did not fail to say, is not owed twice.
+        "AND NOT EXISTS (SELECT 1 FROM waves w CROSS JOIN notifications n LEFT JOIN deliveries d ON d.id = n.delivery_id "
+        "WHERE w.kind = 'rectification' AND w.id <> :wave_id AND n.wave_id = w.id AND n.person_id = p.id "
+        f"AND (d.id IS NULL OR (NOT {_BEGUN} AND d.state NOT IN ('refused', 'expired', 'bounced', 'returned'))))",
         nothing=nothing,
+        wave_id=wave.id,
     )
 
 
@@ -166,29 +176,18 @@ async def _gather_told(
     """The temporary table ``told``: persons and the union of what the rounds other than ``but`` told them. Without
     traits: what informed them of exposures, and nothing of what a later rectification took back."""
     await fresh(connection, "told", _COLUMNS)
-    nothing = await sets.intern(())
+    nothing = await _gather_retracted(connection, but, sets)
     where, parameters = await _of_traits(connection, traits or Traits())
     for wave in await waves(connection):
-        takes_back = wave.kind == WaveKind.RECTIFICATION
-        if wave.id == but or (traits is None and not takes_back and wave.kind not in _SAYS_NEWS):
+        if wave.id == but or wave.kind == WaveKind.RECTIFICATION or (traits is None and wave.kind not in _SAYS_NEWS):
             continue
-        # A rectification takes back what any round had told.
-        if traits is not None and traits.wave not in ("", wave.name) and not takes_back:
+        if traits is not None and traits.wave not in ("", wave.name):
             continue
         await fresh(connection, "told_now", _COLUMNS)
-        if takes_back:
-            await _run(connection, f"INSERT INTO told_now SELECT n.person_id, :nothing {base}",
-                       wave_id=wave.id, nothing=nothing)  # fmt: skip
-            await _run(
-                connection,
-                "UPDATE told SET exposure_set_id = :nothing WHERE person_id IN (SELECT person_id FROM told_now)",
-                nothing=nothing,
-            )
-            continue
         await _run(
             connection,
-            f"INSERT INTO told_now SELECT n.person_id, s.exposure_set_id {base}{where}",
-            wave_id=wave.id, **parameters,
+            f"INSERT INTO told_now SELECT n.person_id, {_STILL_SAID} {base}{where}",
+            wave_id=wave.id, nothing=nothing, **parameters,
         )  # fmt: skip
         await _add_told_now(connection, sets)
         await _run(
@@ -196,6 +195,22 @@ async def _gather_told(
             "INSERT INTO told SELECT person_id, exposure_set_id FROM told_now "
             "WHERE person_id NOT IN (SELECT person_id FROM told)",
         )
+
+
+async def _gather_retracted(connection: AsyncConnection, but: int, sets: ExposureSets) -> int:
+    """The temporary table ``retracted``: whom a begun rectification other than ``but`` told that it was wrong, and the
+    last batch that did. Returns the empty exposure set. Waves are planned again: their order says nothing, that of
+    the batches does."""
+    await fresh(connection, "retracted", "person_id INTEGER PRIMARY KEY, batch_id INTEGER NOT NULL")
+    for wave in await waves(connection):
+        if wave.id != but and wave.kind == WaveKind.RECTIFICATION:
+            await _run(
+                connection,
+                f"INSERT INTO retracted SELECT n.person_id, n.batch_id {_TOLD} AND n.batch_id IS NOT NULL "
+                "ON CONFLICT (person_id) DO UPDATE SET batch_id = MAX(batch_id, excluded.batch_id)",
+                wave_id=wave.id,
+            )
+    return await sets.intern(())
 
 
 async def _of_traits(connection: AsyncConnection, traits: Traits) -> tuple[str, dict[str, object]]:
@@ -213,14 +228,16 @@ async def _of_traits(connection: AsyncConnection, traits: Traits) -> tuple[str, 
 
 async def _gather_owed_supplements(connection: AsyncConnection, but: int, sets: ExposureSets) -> None:
     """Add to ``told`` what other supplements owe those who are in it, sent or not."""
+    nothing = await sets.intern(())
     for wave in await waves(connection):
         if wave.id != but and wave.kind == WaveKind.SUPPLEMENT:
             await fresh(connection, "told_now", _COLUMNS)
             await _run(
                 connection,
-                f"INSERT INTO told_now SELECT n.person_id, s.exposure_set_id {_OWED} "
+                f"INSERT INTO told_now SELECT n.person_id, {_STILL_SAID} {_OWED} "
                 "AND n.person_id IN (SELECT person_id FROM told)",
                 wave_id=wave.id,
+                nothing=nothing,
             )
             await _add_told_now(connection, sets)
 

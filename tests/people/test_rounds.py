@@ -238,6 +238,63 @@ def test_who_was_rectified_and_is_concerned_after_all_is_told_anew(desk):
     assert story(desk, work) == (1, {"Alice": "viamedis:nir"})
 
 
+def test_two_rectifications_do_not_take_back_the_same(desk):
+    async def work(d):
+        await settle_in(d, ALICE, BASILE)
+        await send(d, "initial")
+        await d.run("UPDATE persons SET excluded = 'operator' WHERE id = 1")
+        await round_(d, "rectification")
+        await approve(d, "rectification")
+        await d.run("UPDATE persons SET excluded = 'operator' WHERE id = 2")
+        await round_(d, "second", WaveKind.RECTIFICATION)
+        await balanced(d)
+        return set(await told(d, "rectification")), set(await told(d, "second"))
+
+    assert story(desk, work) == ({"Alice"}, {"Basile"})
+
+
+def test_I1_a_supplement_that_was_taken_back_is_owed_again(desk):
+    async def work(d):
+        await settle_in(d, ALICE)
+        await send(d, "initial")
+        await d.export(replace(ALICE, exposures=("almerys:nir",)))
+        await round_(d, "supplement")
+        await send(d, "supplement")
+        await d.run("UPDATE persons SET excluded = 'operator'")
+        await round_(d, "rectification")
+        await send(d, "rectification")
+        await d.run("UPDATE persons SET excluded = ''")
+        due = (await round_(d, "initial")).supplement_due
+        await round_(d, "second", WaveKind.SUPPLEMENT)
+        await send(d, "second")
+        await balanced(d)
+        return due, news(await told(d, "second")), (await round_(d, "initial")).supplement_due
+
+    assert story(desk, work) == (1, {"Alice": "almerys:nir,viamedis:nir"}, 0)
+
+
+def test_what_an_earlier_wave_says_after_a_rectification_stays_said(desk):
+    async def work(d):
+        await settle_in(d, ALICE, BASILE)
+        await send(d, "initial")
+        await d.export(replace(BASILE, exposures=("almerys:nir",)))
+        await round_(d, "supplement")
+        await send(d, "supplement")
+        await d.run("UPDATE persons SET excluded = 'operator' WHERE id = 1")
+        await round_(d, "rectification")
+        await send(d, "rectification")
+        await d.run("UPDATE persons SET excluded = '' WHERE id = 1")
+        await round_(d, "supplement")
+        await send(d, "supplement")
+        again = (await round_(d, "initial")).supplement_due
+        await d.run("UPDATE persons SET excluded = 'operator' WHERE id = 1")
+        await round_(d, "second", WaveKind.RECTIFICATION)
+        return again, set(await told(d, "second"))
+
+    # Told anew, and withdrawn anew: that is taken back, too.
+    assert story(desk, work) == (0, {"Alice"})
+
+
 # -- correction, follow-up, precaution -------------------------------------------------------------------------------
 
 
