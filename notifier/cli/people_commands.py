@@ -10,6 +10,8 @@ from notifier.cli.lookup_commands import find, withdraw
 from notifier.cli.review_commands import review, sample
 from notifier.cli.terminal import LEFT, Terminal, command
 
+_ROUTES = {"email": "by e-mail", "post": "by post", "none": "no route"}
+
 
 @command("plan", short_help="match, households, segments, notifications")
 @click.option("--wave", default="initial", show_default=True, help="The round's name.")
@@ -47,6 +49,10 @@ def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], 
             + (f" A {made.kind}{f' to {made.who}' if made.who else ''}." if made.kind != "initial" else ""),
             f"  by e-mail {routes['email']} · by post {routes['post']} · no route {routes['none']}",
         ]
+        for route, reasons in body["by_reason"].items():
+            if reasons:
+                told = " · ".join(f"{why.replace('_', ' ')} {count}" for why, count in sorted(reasons.items()))
+                lines.append(f"    {_ROUTES[route]}: {told}")
         if body["review"]:
             lines.append(f"  {body['review']} persons are under review: `notifier people review`.")
         if body.get("undecided_adult_dependants"):

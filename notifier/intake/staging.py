@@ -148,7 +148,7 @@ async def stage(
             if each.settings_digest == decides and senders.reads_alike(each.senders):
                 custody.check_rows(called, each.rows)
                 return replace(await _already(database, folder, each, day), corrects=corrects)
-        readings = await _replaceable(database, called, survey, profile_name, earlier)
+        readings = await _replaceable(database, called, survey, profile_name, earlier, replaces)
         space.check(survey, database.path.parent, free)
         with suggesting(folder):
             if custody.expected_rows is not None:
@@ -246,12 +246,27 @@ async def _already(database: Database, folder: Path, found: CompleteImport, day:
     )  # fmt: skip
 
 
+async def _must_not_be_replaced(database: Database, name: str, sha256: str) -> None:
+    """A file whose place another one took is not taken in again by a second run of the same command: who was withdrawn
+    with it would come back, and nobody would see why. Raises OperatorError."""
+    async with database.read() as connection:
+        by = await imports.replacing(connection, sha256)
+    if by:
+        raise OperatorError(
+            f"{name}: {by[-1][:12]} took the place of this file, and its rows do not count any more; nothing was "
+            f"changed. Was it right after all: `notifier intake --undo {by[-1][:12]}` first, or this file with "
+            f"--replaces {by[-1][:12]}"
+        )
+
+
 async def _replaceable(
-    database: Database, name: str, survey: files.Survey, profile: str, earlier: list[CompleteImport]
+    database: Database, name: str, survey: files.Survey, profile: str, earlier: list[CompleteImport], replaces: str
 ) -> tuple[PastImport, ...]:
     """The earlier readings whose place a new one takes, so that no row counts twice: of a text, which has one table,
     all; of a workbook those under the same profile, because another one may have read another sheet. Raises
     OperatorError, before a long reading, when one of them informs somebody (`people.departures` decides in the end)."""
+    if not earlier and not replaces:
+        await _must_not_be_replaced(database, name, survey.sha256)
     old = [each for each in earlier if survey.encoding or each.profile == profile]
     async with database.read() as connection:
         for each in old:

@@ -104,7 +104,8 @@ ALARMS: Mapping[str, str] = {
     ),
     "shared_mailbox": (
         "gives one e-mail address for {least} members or more ({count} such addresses): an agency's own, as a rule. "
-        "Put it into the [placeholders] of data/mailboxes.toml in the campaign's folder, and take the file in again"
+        "Put it into [placeholders] addresses of data/mailboxes.toml in the campaign's folder, and run `plan`: these "
+        "members are then written to by letter"
     ),
 }
 """What is told of a whole file, in words for the operator; ``count`` and ``least`` are filled in."""

@@ -131,7 +131,9 @@ async def reinstate(
         return 0
     back = await vanished.reinstate(connection, import_id, await ExposureSets.load(connection))
     facts = {"reason": OPERATOR, "why": f"stands in {sha256[:12]}", "by": by}
-    await _write(connection, _of_persons(vault, back, "person_reinstated", facts, now))
+    freed = await vanished.drop_rectifications(connection, "comers_back", to_ms(now)) if back else []
+    entries = _of_persons(vault, back, "person_reinstated", facts, now)
+    await _write(connection, [*entries, *_replanned(vault, freed, "reinstated", now)])
     return len(back)
 
 

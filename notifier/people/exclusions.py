@@ -20,7 +20,7 @@ from notifier.people.drafts import Drafts
 from notifier.people.households import Decision, Reason, To
 from notifier.people.identity import normal_name
 from notifier.people.references import persons_of
-from notifier.storage import journal, removals
+from notifier.storage import journal, removals, vanished
 from notifier.storage import waves as rounds
 from notifier.storage.database import Connection, Database
 from notifier.storage.exposures import ExposureSets
@@ -176,6 +176,12 @@ async def reinstate(
             Entry(now, "person_reinstated", pseudonym, {"reason": subject.excluded, "why": why, "by": by})
             for subject, pseudonym in zip(returning, made.persons, strict=True)
         ]
+        await removals.gather(connection, [each.person for each in returning])
+        entries += [
+            Entry(now, "notification_replanned", vault.pseudonym(freed.sender, freed.identity),
+                  {"wave": freed.wave, "reason": "reinstated"})
+            for freed in await vanished.drop_rectifications(connection, removals.GATHERED, to_ms(now))
+        ]  # fmt: skip
         await journal.append(connection, entries)
     return made
 

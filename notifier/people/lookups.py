@@ -189,12 +189,15 @@ class Answer:
         if self.found:
             head = f"Not concerned itself, as far as is known. Compared: {self.compared}. But this touches it:"
             return [head, *told]
-        lines = [
-            f"Not found. Compared: {self.compared}, with every person of {', '.join(self.senders) or 'no sender'}."
-        ]
+        if self.how != IDENTITY:
+            return [
+                "Not found: no notice of this campaign bears this reference, and nobody such a pseudonym. Have it read "
+                "out again, sign by sign, or look the caller up (--with)."
+            ]
+        lines = [f"Not found. Compared: {self.compared}, with every person of {', '.join(self.senders)}."]
         if self.members:
             lines.append(f"In the directory of {', '.join(self.members)}, and in no export.")
-        elif self.how == IDENTITY:
+        else:
             lines.append("A number typed or kept differently is not found: try another way (--with) before saying no.")
         return lines
 

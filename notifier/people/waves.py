@@ -66,6 +66,15 @@ class Plan:
         return sum(count.notifications for count in self.routes if count.reason == reason)
 
     @property
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """Route → why → how many; what waits for a decision is ``review``, whatever it waits for."""
+        told: dict[str, dict[str, int]] = {route.value: {} for route in Route}
+        for count in self.routes:
+            why = told[count.route]
+            why[count.reason] = why.get(count.reason, 0) + count.notifications
+        return told
+
+    @property
     def excluded(self) -> dict[str, int]:
         """Notifications of persons who are not told, by reason."""
         counts: dict[str, int] = {}
@@ -101,6 +110,7 @@ class Plan:
             "formats": dict(self.formats),
             "kind": self.kind,
             "who": self.who,
+            "by_reason": self.reasons,
         }
 
 
@@ -148,7 +158,7 @@ async def _plan(
     told_in: Sequence[tuple[int, int]] | None,
     now: datetime,
 ) -> Plan:
-    row = await _begin(connection, wave, kind, who, now)
+    row = await _begin(connection, settings, wave, kind, who, now)
     sets = await ExposureSets.load(connection)
     chosen = await _concern(connection, row, sets, told_in)
     freed = await notifications.withdraw_outgrown(connection, row.id, sets, to_ms(now), chosen=chosen)
@@ -183,7 +193,7 @@ _WHOM = {WaveKind.INITIAL: Whom.EVERYBODY, WaveKind.RECTIFICATION: Whom.WITHDRAW
 
 
 async def _begin(
-    connection: Connection, wave: str, asked: WaveKind | None, who: Selection | None, now: datetime
+    connection: Connection, settings: Settings, wave: str, asked: WaveKind | None, who: Selection | None, now: datetime
 ) -> WaveRow:
     """The wave, of the kind and with the choice that its first plan, or this one, gives it."""
     every = await rounds.waves(connection)
@@ -192,9 +202,23 @@ async def _begin(
     sole_initial(wave, kind, [(row.name, row.kind) for row in every if row.name != wave])
     chosen = who if who is not None else Selection.stored(there.who) if there else Selection()
     check_choice(wave, kind, chosen)
+    if who is not None:
+        await _must_exist(connection, settings, chosen, [row.name for row in every])
     if there and chosen.canonical() != there.who and await rounds.has_batch(connection, there.id):
         raise OperatorError(f"wave {wave} was approved for {there.who}: another choice is a wave of its own")
     return await rounds.begin_wave(connection, wave, kind, to_ms(now), who=chosen.canonical())
+
+
+async def _must_exist(connection: Connection, settings: Settings, chosen: Selection, every: Sequence[str]) -> None:
+    """A slip of the hand in a choice would make a round of nobody that looks done. Raises OperatorError."""
+    if chosen.sender:
+        settings.sender(chosen.sender)
+    if chosen.incident:
+        settings.incident(chosen.incident)
+    if chosen.wave and chosen.wave not in every:
+        raise OperatorError(f"--who wave={chosen.wave}: there is no such wave (there: {', '.join(every)})")
+    if chosen.segment and not await rounds.has_segment(connection, int(chosen.segment)):
+        raise OperatorError(f"--who segment={chosen.segment}: there is no such segment (`plan --json` lists them)")
 
 
 async def _concern(

@@ -98,7 +98,8 @@ async def withdrawn(connection: AsyncConnection, wave: WaveRow, sets: ExposureSe
         "INSERT INTO concerned (person_id, exposure_set_id) SELECT t.person_id, t.exposure_set_id FROM told t "
         f"JOIN persons p ON p.id = t.person_id WHERE t.exposure_set_id <> :nothing AND {_WITHDRAWN} "
         # What another rectification owes already, and did not fail to say, is not owed twice.
-        "AND NOT EXISTS (SELECT 1 FROM waves w CROSS JOIN notifications n LEFT JOIN deliveries d ON d.id = n.delivery_id "
+        "AND NOT EXISTS (SELECT 1 FROM waves w CROSS JOIN notifications n "
+        "LEFT JOIN deliveries d ON d.id = n.delivery_id "
         "WHERE w.kind = 'rectification' AND w.id <> :wave_id AND n.wave_id = w.id AND n.person_id = p.id "
         f"AND (d.id IS NULL OR (NOT {_BEGUN} AND d.state NOT IN ('refused', 'expired', 'bounced', 'returned'))))",
         nothing=nothing,

@@ -14,7 +14,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
-from notifier.storage.temporary import PART
+from notifier.storage.database import insert_many
+from notifier.storage.temporary import PART, fresh
 
 AT_ONCE = 5_000
 
@@ -160,6 +161,15 @@ async def include(connection: AsyncConnection, persons: Iterable[int]) -> None:
             ),
             rows,
         )
+
+
+GATHERED = "gathered"
+
+
+async def gather(connection: AsyncConnection, persons: Iterable[int]) -> None:
+    """The temporary table ``gathered`` (`person_id`)."""
+    await fresh(connection, GATHERED, "person_id INTEGER PRIMARY KEY")
+    await insert_many(connection, GATHERED, ("person_id",), [(person,) for person in persons])
 
 
 async def frozen_exclusions(connection: AsyncConnection, persons: Sequence[int]) -> set[int]:

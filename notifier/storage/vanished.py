@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.model import WaveKind
 from notifier.storage import notifications, waves
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.persons import numbers
@@ -182,6 +183,45 @@ async def reinstate(connection: AsyncConnection, import_id: int, sets: ExposureS
         text("SELECT p.sender, p.identity FROM comers_back t JOIN persons p ON p.id = t.person_id ORDER BY p.id")
     )
     return [Who(*row) for row in found]
+
+
+async def drop_rectifications(connection: AsyncConnection, table: str, now_ms: int) -> list[Freed]:
+    """Persons in the temporary ``table`` (`person_id`) are concerned after all: that they are not must not be told them
+    any more. What nobody has begun to tell of it is withdrawn, and owed no more."""
+    freed: list[Freed] = []
+    for wave in await waves.waves(connection):
+        if wave.kind != WaveKind.RECTIFICATION:
+            continue
+        await fresh(connection, "taken_back", "delivery_id INTEGER PRIMARY KEY")
+        await _run(
+            connection,
+            f"INSERT INTO taken_back (delivery_id) SELECT DISTINCT n.delivery_id FROM {table} t "
+            "CROSS JOIN notifications n WHERE n.person_id = t.person_id AND n.wave_id = :wave "
+            "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL",
+            wave=wave.id,
+        )
+        for sender, identity in await notifications.take_back(connection, "taken_back", wave.id, now_ms):
+            freed.append(Freed(wave.name, sender, identity))
+        gone = await _run(
+            connection,
+            "DELETE FROM notifications WHERE wave_id = :wave AND batch_id IS NULL "
+            f"AND person_id IN (SELECT person_id FROM {table})",
+            wave=wave.id,
+        )
+        await _run(
+            connection,
+            "DELETE FROM deliveries WHERE wave_id = :wave AND batch_id IS NULL AND id NOT IN "
+            "(SELECT delivery_id FROM notifications WHERE delivery_id IS NOT NULL)",
+            wave=wave.id,
+        )
+        if gone:  # whoever shared a notice with them waits for the next plan: nothing is approved before it
+            await _run(
+                connection,
+                "UPDATE waves SET owed = owed - :gone, planned_ms = 0 WHERE id = :wave",
+                gone=gone,
+                wave=wave.id,
+            )
+    return freed
 
 
 async def count_told_vanished(connection: AsyncConnection, reason_start: str, reason_end: str) -> tuple[int, int]:

@@ -62,6 +62,12 @@ async def has_batch(connection: AsyncConnection, wave_id: int) -> bool:
     return found.one_or_none() is not None
 
 
+async def has_segment(connection: AsyncConnection, segment_id: int) -> bool:
+    """Whether there is such a segment, in whatever round."""
+    found = await connection.execute(text("SELECT 1 FROM segments WHERE id = :id"), {"id": segment_id})
+    return found.one_or_none() is not None
+
+
 async def prioritise(connection: AsyncConnection, ranks: Mapping[int, int]) -> None:
     """Segment → its place within the wave, 0 first; approval copies it to the deliveries."""
     rows = [{"id": segment, "priority": rank} for segment, rank in ranks.items()]

@@ -152,6 +152,22 @@ def test_I2_who_comes_back_is_reinstated_with_what_is_known_now(campaigns):
     run(campaigns, story)
 
 
+def test_I1_a_second_run_of_the_replaced_file_brings_nobody_back(campaigns):
+    async def story(desk: Desk) -> None:
+        old = await take(desk, BOTH)
+        new = await take(desk, ALICE, replaces=BOTH)
+        before = await excluded(desk)
+        assert [who for who, _, _ in before] == ["Bob"]
+        with pytest.raises(OperatorError, match=f"{new.sha256[:12]} took the place of this file"):
+            await take(desk, BOTH)
+        assert await excluded(desk) == before
+        again = await take(desk, BOTH, replaces=ALICE)
+        assert again.sha256 == old.sha256
+        assert await excluded(desk) == []
+
+    run(campaigns, story)
+
+
 def test_rejections_end_with_the_file(campaigns):
     async def story(desk: Desk) -> None:
         await desk.take(PEOPLE)

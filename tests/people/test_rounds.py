@@ -306,7 +306,6 @@ def test_what_an_earlier_wave_says_after_a_rectification_stays_said(desk):
         (["incident=almerys"], {"Basile"}),
         (["incident=almerys", "audience=professional"], set()),
         (["sender=clairval", "audience=dependant"], {"Zoé"}),
-        (["sender=elsewhere"], set()),
     ],
 )
 def test_a_correction_goes_to_those_who_were_told_and_chosen(desk, who, expected):
@@ -364,6 +363,8 @@ def test_a_precaution_goes_to_the_told_and_the_untold(desk):
         ("correction", None, (), "those whom you choose"),
         ("supplement", None, ("wave=initial",), "no --who"),
         ("follow-up", None, ("segment=x",), "give the segment's number"),
+        ("follow-up", None, ("sender=elsewhere",), "elsewhere"),
+        ("follow-up", None, ("wave=intial",), "there is no such wave"),
     ],
 )
 def test_a_wrong_kind_or_choice_is_refused_and_nothing_changes(desk, wave, kind, who, said):

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 VIAMEDIS = "RAISON_SOCIALE;NOM;PRENOM;PROFESSION;EMAIL;TELEPHONE;ADRESSE;CODE_POSTAL;VILLE;LOGIN;RIB;SIRET;FINESS\n"
 ALMERYS = (
     "Raison sociale;Nom;Prénom;Spécialité;Courriel;Téléphone;Adresse;Code postal;Ville;Identifiant;RIB;SIRET;FINESS\n"
@@ -100,3 +102,35 @@ def test_I1_who_read_a_wrong_text_and_who_was_not_concerned_are_told(cli, sink, 
     pack = tmp_path / "proof.zip"
     cli("proof", "export", "--out", pack)
     assert set(cli("proof", "verify", pack, "--json").json["waves"]) == {"initial", "correction", "rectification"}
+
+
+@pytest.mark.parametrize("approved", [True, False])
+@pytest.mark.parametrize("way", ["file", "command"])
+def test_I1_who_comes_back_is_not_told_that_it_was_wrong(cli, sink, tmp_path: Path, way: str, approved: bool) -> None:
+    both = shop("Lac", "750100125") + shop("Bois", "750712184", RIB)
+    first = take(cli, tmp_path / "v.csv", VIAMEDIS + both, "viamedis-professional")
+    cli("plan")
+    go(cli, "initial")
+    if way == "file":
+        take(cli, tmp_path / "v2.csv", VIAMEDIS + shop("Lac", "750100125"), "viamedis-professional",
+             "--replaces", first)  # fmt: skip
+    else:
+        cli("hotline", "export", "--out", tmp_path / "known.csv")
+        references = [line.split(";")[0] for line in (tmp_path / "known.csv").read_text().splitlines()[1:]]
+        found = [cli("people", "find", "--reference", each, "--json").json["persons"][0] for each in references]
+        [person] = [each["person"] for each in found if "rib" in str(each["exposures"])]
+        cli("people", "withdraw", person, "--reason", "operator", "--why", "told by letter", expect=1)
+    cli("plan", "--wave", "rectification")
+    if approved:
+        cli("approve", "--wave", "rectification", "--yes")
+    if way == "file":
+        take(cli, tmp_path / "v3.csv", VIAMEDIS + shop("Bois", "750712184", RIB) + "\n", "viamedis-professional")
+    else:
+        cli("people", "withdraw", person, "--reinstate", "--why", "a mistake")
+    cli("send", "--wait", expect=(0, 1, 2))
+    assert len(subjects(sink, "bois@courriel.example")) == 1
+    standing = cli("status", "--json").json
+    assert standing["balances"] is True
+    pack = tmp_path / "proof.zip"
+    cli("proof", "export", "--out", pack)
+    assert cli("proof", "verify", pack, "--json").json["ok"] is True
