@@ -53,7 +53,7 @@ from notifier.vault import PACKED_BYTES, Keys, Vault, pack, ranked_key
 NOW = datetime(2024, 2, 9, 8, tzinfo=UTC)
 TODAY = date(2024, 2, 9)
 VAULT = Vault(Keys.new("properties"))
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 NUMBERISH = st.text("0123456789AaBb2 .-'E+,\u00a0", max_size=20)
@@ -190,7 +190,7 @@ _ANY = TEXT | _AROUND | st.sampled_from(["", "#N/A", "1000", "7,32829E+13", "107
 
 
 @given(st.sampled_from(["viamedis-insured", "viamedis-professional", "directory"]), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_i1_every_row_has_one_verdict_whatever_is_in_its_cells(name: str, data: st.DataObject) -> None:
     """Of all kinds of files: kept or rejected, never lost, and every code has its meaning."""
     profile, _ = profiles.load(Path("/nonexistent"), name, None)
