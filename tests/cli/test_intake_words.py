@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import signal
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from notifier.campaign import shipped
-from notifier.cli.main import main
 from notifier.cli.terminal import guarded
+
+from .conftest import Run
 
 HEAD = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE"
 GOOD = "2550814168025;38;LEFEVRE;ANNE ZOE;02/08/1955;1;X;CT0001;E"
 UNBORN = "1690599126111;;MARTIN;ZOE;;1;X;CT9;E"
 PROFILE = ("--profile", "viamedis-insured")
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def runner(*words: str | Path, expect: int = 0) -> Result:
-        result = CliRunner().invoke(main, ["-C", str(folder), "--by", "Nour Diallo", *map(str, words)])
-        assert result.exit_code == expect, result.output
-        return result
-
-    return runner
 
 
 def export(path: Path, *rows: str) -> Path:

@@ -5,30 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from notifier.cli.main import main
 from notifier.drill.truth import read_truth
 
-Run = Callable[..., Result]
+from .conftest import Run
+
 EXPORTS = ("viamedis-insured.csv", "almerys-insured.csv", "viamedis-professional.xlsx", "almerys-professional.xlsx")
-
-
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def runner(*words: str | Path, expect: int | tuple[int, ...] = 0, typed: str = "") -> Result:
-        result = CliRunner().invoke(main, ["-C", str(folder), "--by", "Nour Diallo", *map(str, words)], input=typed)
-        assert result.exit_code in ((expect,) if isinstance(expect, int) else expect), result.output
-        return result
-
-    return runner
 
 
 @pytest.fixture

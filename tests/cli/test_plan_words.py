@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from notifier.cli.main import main
 from notifier.intake.verdicts import ALARMS
 
-Run = Callable[..., Result]
+from .conftest import Run
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Commands on a drill's files, taken in."""
-    monkeypatch.chdir(tmp_path)
+def run(run: Run) -> Run:
+    """Commands on a drill's files, taken in; 1 will do as an exit code."""
 
     def runner(*words: str | Path, expect: tuple[int, ...] = (0, 1)) -> Result:
-        result = CliRunner().invoke(main, ["-C", str(folder), *map(str, words)])
-        assert result.exit_code in expect, result.output
-        return result
+        return run(*words, expect=expect)
 
     runner("drill", "exports", "--insured", "60", "--professionals", "4", "--seed", "7", "--out", "x")
     runner("intake", "x/viamedis-insured.csv", "--profile", "viamedis-insured")

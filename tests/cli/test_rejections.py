@@ -6,35 +6,23 @@ import csv
 import gzip
 import json
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from xlsxwriter import Workbook
 
 from notifier.cli.default_command import FilesOrCommand
 from notifier.cli.main import main
+
+from .conftest import Run
 
 HEAD = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE"
 GOOD = "2550814168025;38;LEFEVRE;ANNE ZOE;02/08/1955;1;X;CT0001;E"
 UNBORN = "1690599126111;;MARTIN;ZOE;;1;X;CT9;E"
 NAMELESS = ";;;PAUL;14/05/1969;1;X;=CT8+1;E"
 PROFILE = ("--profile", "viamedis-insured")
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def runner(*words: str | Path, expect: int = 0) -> Result:
-        result = CliRunner().invoke(main, ["-C", str(folder), "--by", "Nour Diallo", *map(str, words)])
-        assert result.exit_code == expect, result.output
-        return result
-
-    return runner
 
 
 @pytest.fixture

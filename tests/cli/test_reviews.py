@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from notifier.cli.main import main
+from .conftest import Run
 
 EXPORT = """NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE
 2550814168025;38;LEFEVRE;ANNE ZOE;20/08/1955;1;Clairval;CT0001;E
@@ -24,25 +22,17 @@ AD2;1690599126111;;14/05/1969;1;MARTIN;PAUL;M.;A;paul@courriel.example;4 rue des
 CT0002;fr;actif;Clairval
 """
 VALUES = ("LEFEVRE", "ANNE", "MARTIN", "PAUL", "1955", "1969", "courriel.example", "Acanthes")
-Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(run: Run, tmp_path: Path) -> Run:
     """A campaign with one near-miss (her birth date is written otherwise) and one match, planned."""
-    monkeypatch.chdir(tmp_path)
-
-    def runner(*words: str | Path, expect: int = 0) -> Result:
-        result = CliRunner().invoke(main, ["-C", str(folder), "--by", "Nour Diallo", *map(str, words)])
-        assert result.exit_code == expect, result.output
-        return result
-
     for name, text in (("export.csv", EXPORT), ("directory.csv", DIRECTORY)):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    runner("intake", "export.csv", "--profile", "viamedis-insured")
-    runner("directory", "directory.csv", "--profile", "directory", "--as-of", "2024-02-01")
-    runner("plan", expect=1)
-    return runner
+    run("intake", "export.csv", "--profile", "viamedis-insured")
+    run("directory", "directory.csv", "--profile", "directory", "--as-of", "2024-02-01")
+    run("plan", expect=1)
+    return run
 
 
 def test_the_list_shows_values_at_the_terminal_and_none_with_json(run: Run) -> None:
