@@ -92,21 +92,26 @@ async def exclude(connection: AsyncConnection, *, excluded: str, reason: str, by
     return Excluded(persons, freed)
 
 
+async def _take_back_of(connection: AsyncConnection, table: str, wave: waves.WaveRow, now_ms: int) -> list[Freed]:
+    """:func:`take_back` in one wave."""
+    await fresh(connection, "taken_back", "delivery_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        f"INSERT INTO taken_back (delivery_id) SELECT DISTINCT n.delivery_id FROM {table} t "
+        "CROSS JOIN notifications n WHERE n.person_id = t.person_id AND n.wave_id = :wave "
+        "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL",
+        wave=wave.id,
+    )
+    found = await notifications.take_back(connection, "taken_back", wave.id, now_ms)
+    return [Freed(wave.name, sender, identity) for sender, identity in found]
+
+
 async def take_back(connection: AsyncConnection, table: str, now_ms: int) -> list[Freed]:
     """Withdraw, in every wave, the approved deliveries that nobody has begun and that speak of somebody in the
     temporary ``table`` (`person_id`)."""
     freed: list[Freed] = []
     for wave in await waves.waves(connection):
-        await fresh(connection, "taken_back", "delivery_id INTEGER PRIMARY KEY")
-        await _run(
-            connection,
-            f"INSERT INTO taken_back (delivery_id) SELECT DISTINCT n.delivery_id FROM {table} t "
-            "CROSS JOIN notifications n WHERE n.person_id = t.person_id AND n.wave_id = :wave "
-            "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL",
-            wave=wave.id,
-        )
-        for sender, identity in await notifications.take_back(connection, "taken_back", wave.id, now_ms):
-            freed.append(Freed(wave.name, sender, identity))
+        freed += await _take_back_of(connection, table, wave, now_ms)
     return freed
 
 
@@ -192,16 +197,7 @@ async def drop_rectifications(connection: AsyncConnection, table: str, now_ms: i
     for wave in await waves.waves(connection):
         if wave.kind != WaveKind.RECTIFICATION:
             continue
-        await fresh(connection, "taken_back", "delivery_id INTEGER PRIMARY KEY")
-        await _run(
-            connection,
-            f"INSERT INTO taken_back (delivery_id) SELECT DISTINCT n.delivery_id FROM {table} t "
-            "CROSS JOIN notifications n WHERE n.person_id = t.person_id AND n.wave_id = :wave "
-            "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL",
-            wave=wave.id,
-        )
-        for sender, identity in await notifications.take_back(connection, "taken_back", wave.id, now_ms):
-            freed.append(Freed(wave.name, sender, identity))
+        freed += await _take_back_of(connection, table, wave, now_ms)
         gone = await _run(
             connection,
             "DELETE FROM notifications WHERE wave_id = :wave AND batch_id IS NULL "
