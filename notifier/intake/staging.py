@@ -39,7 +39,6 @@ from notifier.storage.imports import CompleteImport, PastImport
 from notifier.vault import Vault, redact
 
 LOCK = ".intake.lock"
-UNKNOWN_SHOWN = 10
 WHOLE = "*"  # in the place of the SHA-256 of what it replaces: a whole directory
 
 
@@ -322,9 +321,9 @@ async def _hold(
 def _must_be_whole(name: str, file: BinaryIO, before: tuple[int, int], senders: profiles.Senders, read: int) -> None:
     unknown = senders.unknown
     if len(unknown) > UNKNOWN_SENDERS:
-        some = ", ".join(f'"{holds.shown_name(each)}"' for each in list(unknown)[:UNKNOWN_SHOWN])
+        # Not one of them is quoted: so many different ones are persons, as a rule (I8).
         raise ExportError(
-            f"{name}: more than {UNKNOWN_SENDERS} names that no sender has ({some}, …): the column of senders is "
+            f"{name}: more than {UNKNOWN_SENDERS} different names that no sender has: the column of senders is "
             "another one, or the columns are shifted; correct the profile and read the file again"
         )
     if not read:

@@ -195,10 +195,11 @@ def test_a_sender_that_takes_any_name_holds_nothing(write, desk) -> None:
     assert (taken.held, taken.records) == (None, 4)
 
 
-def test_more_names_than_mutuelles_are_a_wrong_column(write, desk) -> None:
+def test_I8_more_names_than_mutuelles_are_a_wrong_column_and_none_is_quoted(write, desk) -> None:
     rows = (f"2550814168025;38;LEFEVRE;ANNE;02/08/1955;1;Nom {number};CT{number};E" for number in range(1001))
-    with pytest.raises(ExportError, match="more than 1000 names"):
+    with pytest.raises(ExportError, match="more than 1000 different names") as error:
         desk.take(write(rows_of(PROFILE, *rows)))
+    assert "Nom " not in str(error.value)
     assert desk.states() == []
 
 
