@@ -20,7 +20,17 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from notifier import app as wiring
-from notifier.app import App, export_proof, plan_wave, seal, standing, take_directories, take_exports, undo_import
+from notifier.app import (
+    App,
+    export_proof,
+    files,
+    plan_wave,
+    seal,
+    standing,
+    take_directories,
+    take_exports,
+    undo_import,
+)
 from notifier.campaign import load
 from notifier.errors import CampaignBusy, OperatorError
 from notifier.people.departures import revise
@@ -546,10 +556,10 @@ def test_I2_what_becomes_of_a_review_when_contacts_leave(case, leaving, expected
 def in_the_gap(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Between the staging and the completion of an import, a second intake and an undo are tried."""
     tried: list[str] = []
-    complete = wiring._complete
+    complete = files._complete
 
     async def second(app: App, path: Path, *arguments: Any) -> Any:
-        monkeypatch.setattr(wiring, "_complete", complete)
+        monkeypatch.setattr(files, "_complete", complete)
         for name, attempt in {
             "intake": anext(take_exports(app, [path], profile="viamedis-insured", incident=None)),
             "directory": anext(take_directories(app, [path], profile="directory", as_of=None)),
@@ -560,7 +570,7 @@ def in_the_gap(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             tried.append(name)
         return await complete(app, path, *arguments)
 
-    monkeypatch.setattr(wiring, "_complete", second)
+    monkeypatch.setattr(files, "_complete", second)
     yield tried
 
 

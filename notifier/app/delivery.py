@@ -1,0 +1,65 @@
+"""Sending, pausing, resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from notifier.app.opened import App, know_wave, sealing, utc_now
+from notifier.errors import OperatorError
+
+if TYPE_CHECKING:
+    from notifier.delivery.report import Progress, SendReport
+
+
+async def send(
+    app: App,
+    *,
+    wave: str | None,
+    limit: int | None,
+    wait: bool,
+    dry_run: bool,
+    on_progress: Callable[[Progress], None],
+) -> SendReport:
+    """Send what is approved and due, from the frozen texts and settings."""
+    from notifier.delivery import sender
+    from notifier.notices.approval import NoticeShelf, verify_bound
+
+    await know_wave(app, wave)
+    async with app.database.read() as connection:
+        differing = await verify_bound(connection, app.settings, wave=wave)
+    if differing:
+        raise OperatorError(
+            "what was approved is what goes out, and this differs now: "
+            + "; ".join(differing)
+            + ". Set it back, or plan and approve what follows"
+        )
+    shelf = NoticeShelf(app.database)
+    async with sealing(app):
+        return await sender.send(
+            app.database,
+            app.vault,
+            app.settings,
+            app.folder,
+            shelf,
+            wave=wave,
+            limit=limit,
+            wait=wait,
+            dry_run=dry_run,
+            by=app.by,
+            on_progress=on_progress,
+        )
+
+
+async def pause(app: App, reason: str) -> bool:
+    """Stop claiming. False when it was paused already."""
+    from notifier.delivery import pause as pausing
+
+    return await pausing.pause(app.database, reason=reason, by=app.by, now=utc_now())
+
+
+async def resume(app: App) -> bool:
+    """Allow claiming. False when it was not paused."""
+    from notifier.delivery import pause as pausing
+
+    return await pausing.resume(app.database, by=app.by, now=utc_now())

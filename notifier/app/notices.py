@@ -1,0 +1,106 @@
+"""Previews, checks and approvals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from notifier.app.opened import App, know_wave, seal, utc_now
+from notifier.errors import OperatorError
+
+if TYPE_CHECKING:
+    from notifier.delivery.examination import Examined
+    from notifier.notices.approval import Approval
+    from notifier.notices.lint import Finding
+
+
+async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) -> list[Path]:
+    """The notices of a wave's segments as files."""
+    from notifier.notices.preview import write_preview as write
+    from notifier.storage.segments import segments_of
+
+    await know_wave(app, wave, may_be_first=True)
+    async with app.database.read() as connection:
+        counted = await segments_of(connection, wave)
+    chosen = [each for each in counted if segment is None or each.id == segment]
+    if segment is not None and not chosen:
+        raise OperatorError(f"wave {wave} has no segment {segment}: `notifier plan --json` lists them")
+    return write(app.folder, app.settings, chosen, out, now=utc_now())
+
+
+async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | None]:
+    """Findings on texts and settings, and what the relay says (None: [relay] host is blank, a finding tells so)."""
+    from notifier.delivery.examination import examine
+    from notifier.notices.approval import findings
+
+    await know_wave(app, wave, may_be_first=True)
+    found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
+    found += _key_findings(app)
+    found += await _address_findings(app)
+    found += await _sender_findings(app)
+    relay = app.settings.relay
+    return found, await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
+
+
+def _key_findings(app: App) -> list[Finding]:
+    """Whether somebody else on this machine can read the key: with the database it is as good as the file of NIRs."""
+    from notifier.notices.findings import Finding
+
+    path = app.folder / app.settings.key.path
+    mode = path.stat().st_mode & 0o777 if path.is_file() else 0
+    if not mode & 0o077:
+        return []
+    text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
+    return [Finding("key-mode", "[key] path", text)]
+
+
+async def _address_findings(app: App) -> list[Finding]:
+    """Addresses of so many members that they are nobody's own: an agency's, typed in for those without one."""
+    from notifier.intake.verdicts import SHARED
+    from notifier.notices.findings import Finding
+    from notifier.storage.imports import shared_now
+
+    async with app.database.read() as connection:
+        addresses, members = await shared_now(connection, SHARED)
+    if not addresses:
+        return []
+    text = (
+        f"{members} members have one of {addresses} addresses that {SHARED} members or more share: an agency's own, as "
+        "a rule, where all their notices would go. Put them into [placeholders] addresses of data/mailboxes.toml in "
+        "the campaign's folder and run `plan` again: these members are written to by letter"
+    )
+    return [Finding("shared-mailbox", "directory", text, "warning")]
+
+
+async def _sender_findings(app: App) -> list[Finding]:
+    """Whether anybody would be told through another sender's contact, or in its words."""
+    from notifier.notices.findings import Finding
+    from notifier.storage.coverage import of_another_sender
+
+    async with app.database.read() as connection:
+        crossing = await of_another_sender(connection)
+    if not crossing:
+        return []
+    text = (
+        f"{crossing} persons hang on a contact or a text of another sender: nothing may be sent; report it as a fault"
+    )
+    return [Finding("contact-of-another-sender", "people", text)]
+
+
+async def describe_batch(app: App, wave: str) -> tuple[list[str], int]:
+    """What `approve` is about to freeze, in lines, and how many notifications."""
+    from notifier.notices.approval import describe
+
+    await know_wave(app, wave)
+    return await describe(app.database, app.settings, app.folder, wave=wave)
+
+
+async def approve_wave(app: App, wave: str) -> Approval:
+    """Freeze the batch, and let the checkpoint over it be one that leaves the house."""
+    from notifier.notices.approval import approve
+
+    for finding in await _sender_findings(app):
+        raise OperatorError(finding.text)
+    made = await approve(app.database, app.vault, app.settings, app.folder, wave=wave, by=app.by, now=utc_now())
+    await seal(app, reason="approval")
+    return made
