@@ -18,14 +18,16 @@ async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) 
     """The notices of a wave's segments as files."""
     from notifier.notices.preview import write_preview as write
     from notifier.storage.segments import segments_of
+    from notifier.storage.waves import planned_at
 
     await know_wave(app, wave, may_be_first=True)
     async with app.database.read() as connection:
-        counted = await segments_of(connection, wave)
-    chosen = [each for each in counted if segment is None or each.id == segment]
-    if segment is not None and not chosen:
+        counted, planned = await segments_of(connection, wave), await planned_at(connection, wave)
+    if segment is not None and segment not in {each.id for each in counted}:
         raise OperatorError(f"wave {wave} has no segment {segment}: `notifier plan --json` lists them")
-    return write(app.folder, app.settings, chosen, out, now=utc_now())
+    if planned is None:
+        return []
+    return write(app.folder, app.settings, counted, out, planned=planned, segment=segment)
 
 
 async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | None]:

@@ -1,92 +1,81 @@
-"""Previews: each segment's notice as files, with an invented person in it. Holds nobody's data."""
+"""Previews: each segment's notice as files, with an invented person in it, and an index to open in a browser.
+
+The same plan and the same texts give the same bytes. A folder of previews is no registered clear file: it holds
+nobody's data (notices/specimens.py).
+"""
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from notifier.campaign import Settings
-from notifier.model import Audience, Contact, Form, PersonalFields, SegmentKey
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import compile_segment
-from notifier.notices.lint import name_of
+from notifier.notices.pages.index import Previewed, index, stem
+from notifier.notices.pages.sheets import Sheet, make_sheet
+from notifier.notices.specimens import invented
 from notifier.storage.segments import StoredSegment
 
 MAILBOX = "camille.exemple@courriel.example"
 MESSAGE_ID = "<apercu@notifier.example>"
-REFERENCE = "0000-EXEM-P1E0"
-PERSON = Contact(name="Exemple", forename="Camille")
-COMPANY = Contact(name="Exemple", forename="Camille", company="Pharmacie de l'Exemple")
-CHILDREN = ("Léa Exemple", "Tom Exemple")
-ESTABLISHMENTS = ("Pharmacie de l'Exemple", "Optique de l'Exemple")
-
-_INDEX = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Previews</title><style>
-body {{ font-family: sans-serif; font-size: 17px; margin: 2em; color: #1d2733; background-color: #ffffff; }}
-table {{ border-collapse: collapse; }} td, th {{ border: 1px solid #c9d1da; padding: 6px 10px; text-align: left; }}
-</style></head><body><h1>Wave {wave}: {total} notifications in {count} segments</h1>
-<p>Every notice shows an invented person.</p>
-<table><tr><th>Segment</th><th>Notifications</th><th>For</th><th>Subject</th><th>Files</th></tr>
-{rows}
-</table></body></html>
-"""
-_ROW = (
-    "<tr><td>{id}</td><td>{notifications}</td><td>{name}</td><td>{subject}</td>"
-    '<td><a href="{stem}.html">html</a> <a href="{stem}.txt">text</a> <a href="{stem}.eml">eml</a></td></tr>'
-)
-
-
-def invented(key: SegmentKey) -> PersonalFields:
-    """Somebody who does not exist, fit for this segment."""
-    professional = key.audience in {Audience.PROFESSIONAL, Audience.COMPANY}
-    concerned = {Form.OWN: (), Form.CHILDREN: CHILDREN, Form.ESTABLISHMENTS: ESTABLISHMENTS}[key.form]
-    return PersonalFields(COMPANY if professional else PERSON, REFERENCE, concerned)
+INDEX = "index.html"
+_OURS = re.compile(r"segment-\d+\.(?:html|txt|eml)")
 
 
 def write_preview(
-    folder: Path, settings: Settings, segments: Sequence[StoredSegment], out: Path, *, now: datetime
+    folder: Path,
+    settings: Settings,
+    segments: Sequence[StoredSegment],
+    out: Path,
+    *,
+    planned: datetime,
+    segment: int | None = None,
 ) -> list[Path]:
-    """``segment-N.html``, ``.txt`` and ``.eml`` for each segment, and ``index.html``; returns what was written.
+    """``segment-N.html`` (the HTML body as it is sent), ``.txt`` and ``.eml`` of each segment, and ``index.html``;
+    returns what was written. ``segment``: of this one alone. ``planned``: when the plan was made; the messages' Date.
 
-    Raises TemplateError, before anything is written, when a text does not compile.
+    When all are shown, files of segments that are no more are taken out of ``out``: the folder shows one plan. Raises
+    TemplateError, before anything is written, when a text does not compile.
     """
-    if not segments:
+    chosen = [each for each in segments if segment is None or each.id == segment]
+    if not chosen:
         return []
     catalogue = Catalogue.load(folder, settings)
-    notices = [(segment, compile_segment(segment.key, catalogue, settings)) for segment in segments]
-    out.mkdir(parents=True, exist_ok=True)
-    written, rows = [], []
-    for segment, notice in notices:
-        fields = invented(segment.key)
+    at = planned.astimezone(settings.zone)
+    files: dict[str, bytes] = {}
+    sheets: list[Sheet] = []
+    for each in chosen:
+        notice, fields = compile_segment(each.key, catalogue, settings), invented(each.key)
         reading = notice.read(fields)
-        stem = f"segment-{segment.id}"
-        contents = {
-            f"{stem}.html": reading.html.encode(),
-            f"{stem}.txt": reading.text.encode(),
-            f"{stem}.eml": notice.render(fields, to=MAILBOX, message_id=MESSAGE_ID, date=now),
-        }
-        for name, content in contents.items():
-            (out / name).write_bytes(content)
-            written.append(out / name)
-        rows.append(
-            _ROW.format(
-                id=segment.id,
-                notifications=segment.notifications,
-                name=html.escape(name_of(segment.key)),
-                subject=html.escape(reading.subject),
-                stem=stem,
+        message = notice.render(fields, to=MAILBOX, message_id=MESSAGE_ID, date=at)
+        files[f"{stem(each.id)}.html"] = reading.html.encode()
+        files[f"{stem(each.id)}.txt"] = reading.text.encode()
+        files[f"{stem(each.id)}.eml"] = message
+        sheets.append(
+            make_sheet(
+                each.id,
+                each.key,
+                notice,
+                catalogue,
+                settings,
+                notifications=each.notifications,
+                waiting=each.waiting,
+                fields=fields,
+                message=message,
             )
         )
-    index = out / "index.html"
-    index.write_text(
-        _INDEX.format(
-            wave=html.escape(segments[0].key.wave),
-            total=sum(segment.notifications for segment in segments),
-            count=len(segments),
-            rows="\n".join(rows),
-        ),
-        encoding="utf-8",
+    key = chosen[0].key
+    previewed = Previewed(
+        settings.campaign.name, settings.campaign.sample, key.wave, key.wave_kind, at, segments=len(segments)
     )
-    return [*written, index]
+    files[INDEX] = index(previewed, sheets).encode()
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    for path in sorted(out.iterdir()) if segment is None else ():
+        if _OURS.fullmatch(path.name) and path.name not in files:
+            path.unlink()
+    return [out / name for name in files]

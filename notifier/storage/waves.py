@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.model import parse_exposures
+from notifier.model import from_ms, parse_exposures
 
 
 class WaveRow(NamedTuple):
@@ -24,6 +25,15 @@ async def waves(connection: AsyncConnection) -> list[WaveRow]:
     """All rounds, oldest first."""
     rows = await connection.execute(text("SELECT id, name, kind, who FROM waves ORDER BY id"))
     return [WaveRow(*row) for row in rows]
+
+
+async def planned_at(connection: AsyncConnection, name: str) -> datetime | None:
+    """When the wave was last planned; None if there is none of that name."""
+    rows = await connection.execute(
+        text("SELECT COALESCE(planned_ms, created_ms) FROM waves WHERE name = :name"), {"name": name}
+    )
+    found = rows.scalar_one_or_none()
+    return None if found is None else from_ms(int(found))
 
 
 async def begin_wave(connection: AsyncConnection, name: str, kind: str, now_ms: int, *, who: str = "") -> WaveRow:

@@ -165,7 +165,7 @@ def test_i7_editing_texts_and_settings_after_approval_changes_nothing(opened, va
             toml = (folder / "campaign.toml").read_text(encoding="utf-8").replace("Mutuelle Clairval", "Autre")
             (folder / "campaign.toml").write_text(toml, encoding="utf-8")
             with pytest.raises(OperatorError):
-                write_preview(folder, settings, await _segments(database), folder / "preview", now=AT)
+                write_preview(folder, settings, await _segments(database), folder / "preview", planned=AT)
             shelf = NoticeShelf(database)
             after = [(await shelf(made.batch_id, n)).render(somebody, **arguments) for n in (1, 2, 3)]
             assert before == after
@@ -356,13 +356,13 @@ def test_check_and_description_and_preview_tell_of_every_segment(opened, setting
             (2, 3, 3),
             (3, 3, 3),
         ]
-        files = write_preview(folder, settings, segments, tmp_path / "out", now=AT)
+        files = write_preview(folder, settings, segments, tmp_path / "out", planned=AT)
         assert sorted(path.name for path in files) == sorted(
             ["index.html"] + [f"segment-{n}.{kind}" for n in (1, 2, 3) for kind in ("html", "txt", "eml")]
         )
         assert "Tom Exemple" in (tmp_path / "out" / "segment-2.txt").read_text(encoding="utf-8")
-        assert "9 notifications in 3 segments" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        assert write_preview(folder, settings, [], tmp_path / "none", now=AT) == []
+        assert "9 dans 3 segments" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        assert write_preview(folder, settings, [], tmp_path / "none", planned=AT) == []
         assert not (tmp_path / "none").exists()
 
     asyncio.run(story())
