@@ -20,7 +20,7 @@ from notifier.app.files import (
     undo_import,
 )
 from notifier.app.forgetting import forget_file, look_at_file
-from notifier.app.notices import approve_wave, check_wave, describe_batch, write_preview
+from notifier.app.notices import approve_wave, check_wave, describe_batch, list_notices, write_preview
 from notifier.app.opened import App, open_campaign, seal, utc_now
 from notifier.app.people import (
     bring_review_list,
@@ -73,6 +73,7 @@ __all__ = [
     "held_files",
     "is_rejection_code",
     "judge_sample",
+    "list_notices",
     "list_reviews",
     "look_at_file",
     "look_at_rejections",

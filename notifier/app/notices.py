@@ -10,8 +10,10 @@ from notifier.errors import OperatorError
 
 if TYPE_CHECKING:
     from notifier.delivery.examination import Examined
+    from notifier.model import WaveKind
     from notifier.notices.approval import Approval
     from notifier.notices.lint import Finding
+    from notifier.notices.matrix import Matrix
 
 
 async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) -> list[Path]:
@@ -28,6 +30,24 @@ async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) 
     if planned is None:
         return []
     return write(app.folder, app.settings, counted, out, planned=planned, segment=segment)
+
+
+async def list_notices(app: App, kind: WaveKind) -> Matrix:
+    """The matrix of texts for rounds of a kind, with the notifications that are planned."""
+    from notifier.notices.catalogue import Catalogue
+    from notifier.notices.matrix import own_files, read_matrix
+    from notifier.storage.segments import segments_of
+    from notifier.storage.waves import waves
+
+    async with app.database.read() as connection:
+        planned = [
+            segment
+            for wave in await waves(connection)
+            if wave.kind == kind.value
+            for segment in await segments_of(connection, wave.name)
+        ]
+    counted = [(segment.key, segment.notifications) for segment in planned]
+    return read_matrix(own_files(app.folder), counted, Catalogue.load(app.folder, app.settings), app.settings, kind)
 
 
 async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | None]:

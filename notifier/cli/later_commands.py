@@ -14,7 +14,6 @@ LATER = {
     "public-notice": "the public communication of Art. 34(3)(c)",
     "close": "close the campaign",
     "purge": "destroy contacts or identities",
-    "notices": "list the matrix of texts, make the kit",
     "recover": "sending again after the database was restored",
     "db": "upgrade or check the database",
     "worker": "one sender among several",
