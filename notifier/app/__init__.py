@@ -5,7 +5,7 @@ command ends, however it ends short of a crash, and the next command seals what 
 """
 
 from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
-from notifier.app.delivery import pause, resume, send
+from notifier.app.delivery import pause, resume, send, send_test
 from notifier.app.files import (
     FileTaken,
     Freed,
@@ -88,6 +88,7 @@ __all__ = [
     "resume",
     "seal",
     "send",
+    "send_test",
     "standing",
     "take_directories",
     "take_exports",

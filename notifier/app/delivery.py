@@ -10,6 +10,7 @@ from notifier.errors import OperatorError
 
 if TYPE_CHECKING:
     from notifier.delivery.report import Progress, SendReport
+    from notifier.delivery.specimens import TestReport
 
 
 async def send(
@@ -49,6 +50,34 @@ async def send(
             by=app.by,
             on_progress=on_progress,
         )
+
+
+async def send_test(app: App, *, wave: str, to: str) -> TestReport:
+    """One specimen of each segment of the wave, marked as a test, to one address. No delivery changes."""
+    from notifier.delivery.specimens import Specimen, send_specimens
+    from notifier.notices.encoding import mailbox_address
+    from notifier.notices.specimens import test_specimens
+
+    try:
+        mailbox_address(to)
+    except ValueError as error:
+        raise OperatorError(f"--test-to: {error}: give one address, and nothing beside it") from error
+    await know_wave(app, wave)
+    made = await test_specimens(app.database, app.settings, app.folder, wave=wave)
+    if not made:
+        raise OperatorError(f"wave {wave} tells nobody: there is no segment to test")
+    specimens = [Specimen(each.segment, each.sender, each.notice, each.fields, each.batch) for each in made]
+    return await send_specimens(
+        app.database,
+        app.vault,
+        app.settings,
+        app.folder,
+        specimens,
+        to=to,
+        wave=wave,
+        by=app.by,
+        clock=utc_now,
+    )
 
 
 async def pause(app: App, reason: str) -> bool:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from notifier.cli.terminal import Line, Terminal, command
+from notifier.errors import OperatorError
 from notifier.model import utc_text
 
 if TYPE_CHECKING:
     from notifier.delivery.report import SendReport
+    from notifier.delivery.specimens import TestReport
 
 
 @command("send", short_help="send what is approved and due; running again is resuming")
@@ -20,13 +22,31 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many, spread over the segments.")
 @click.option("--wait", is_flag=True, help="Until nothing is left to send by mail, however long it takes.")
 @click.option("--dry-run", is_flag=True, help="Render and assert everything, open no connection.")
-def send(terminal: Terminal, wave: str | None, limit: int | None, wait: bool, dry_run: bool) -> int:
+@click.option(
+    "--test-to",
+    "test_to",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Send nobody's notice: one of each segment, with invented persons and marked TEST, to this address alone.",
+)
+def send(
+    terminal: Terminal, wave: str | None, limit: int | None, wait: bool, dry_run: bool, test_to: tuple[str, ...]
+) -> int:
     """Send the approved notices. Safe to stop and to run again at any moment: running again is resuming.
 
     Ctrl-C lets the transactions under way end; a second Ctrl-C is a crash, and a crash is safe.
+
+    With --test-to nothing is sent to persons and no delivery changes: one notice of each segment of the wave (without
+    --wave: of the wave initial), from the approved texts, else from the current ones. Exit 0 when the relay accepted
+    all of them, 1 when not, 75 when it does not answer.
     """
     from notifier import app
     from notifier.cli.progress import watch
+
+    if test_to:
+        if len(test_to) > 1 or limit is not None or wait or dry_run:
+            raise OperatorError("--test-to takes one address, and goes with --wave alone")
+        return _test(terminal, test_to[0], wave or "initial")
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="send") as opened:
@@ -38,6 +58,41 @@ def send(terminal: Terminal, wave: str | None, limit: int | None, wait: bool, dr
         return report.exit_code
 
     return asyncio.run(work())
+
+
+def _test(terminal: Terminal, to: str, wave: str) -> int:
+    from notifier import app
+
+    async def work() -> TestReport:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="send --test-to") as opened:
+            return await app.send_test(opened, wave=wave, to=to)
+
+    report = asyncio.run(work())
+    body = {
+        "wave": wave,
+        "messages": report.messages,
+        "approved": report.approved,
+        "outcomes": report.outcomes,
+        "segments": [asdict(fate) for fate in report.fates],
+        "stopped": report.stopped,
+    }
+    lines = [
+        f"segment {fate.segment}: {fate.outcome} {fate.code or ''} {fate.reply}".rstrip()
+        for fate in report.fates
+        if fate.outcome != "accepted"
+    ]
+    told = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in report.outcomes.items())
+    lines.append(f"{report.messages} test messages, one of each segment of wave {wave}: {told}.")
+    lines.append(
+        f"Made of approved texts: {report.approved}; of texts that wait for approval: "
+        f"{report.messages - report.approved}."
+    )
+    if report.stopped:
+        lines.append(f"Not all were tried: {report.stopped}")
+    after = "send" if report.approved == report.messages else "approve"
+    lines.append(f"No notice went out and no delivery changed. Next: read them, then `notifier {after}`.")
+    terminal.result(body, *lines)
+    return report.exit_code
 
 
 def _body(report: SendReport) -> dict[str, Any]:
