@@ -152,6 +152,7 @@ class Contact:
     postal: Postal | None = None
     birth_date: str = ""
     birth_name: str = ""  # where a directory gives one beside the name
+    second_email: str = ""  # where a directory gives one beside the first
 
     def fields(self) -> dict[str, Any]:
         """What is sealed: the non-empty fields."""
@@ -165,6 +166,7 @@ class Contact:
             "postal": [list(postal.lines), postal.postcode, postal.city] if postal else None,
             "birth_date": self.birth_date,
             "birth_name": self.birth_name,
+            "second_email": self.second_email,
         }
         return {key: value for key, value in every.items() if value}
 
@@ -181,6 +183,7 @@ class Contact:
             postal=Postal(tuple(postal[0]), postal[1], postal[2]) if postal else None,
             birth_date=fields.get("birth_date", ""),
             birth_name=fields.get("birth_name", ""),
+            second_email=fields.get("second_email", ""),
         )
 
     @property

@@ -110,9 +110,10 @@ def _lines(report: SendReport) -> list[str]:
     ]
     if report.recovered:
         lines.insert(0, f"{report.recovered} deliveries of a run that was cut off are in doubt (RFC 1047).")
-    if report.to_post or report.unreachable:
+    if report.to_second_address or report.to_post or report.unreachable:
         lines.append(
-            f"of those refused or expired: {report.to_post} go to the post, {report.unreachable} have no address"
+            f"of those refused or expired: {report.to_second_address} go to a second address, {report.to_post} to the "
+            f"post, {report.unreachable} have no other way"
         )
     left = report.left
     for count, what in (

@@ -45,28 +45,29 @@ def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: f
     others = [_contact(vault, one.identity, one.sealed, one.own_identity, one.own_sealed) for one in held.informed]
     token = held.token.hex()
     forbidden = replies.values([contact, *others], listed)
-    path = sendable(contact.email)
+    recipient = contact.second_email if held.is_second else contact.email
+    path = sendable(recipient)
     if path is None:
         return Ready(None, forbidden, "")
     # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
     elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
-    reader = replace(others[0], email=contact.email) if elsewhere else contact
+    reader = replace(others[0] if elsewhere else contact, email=recipient)
     fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others))
     message = notice.render(
         fields,
-        to=contact.email,
+        to=recipient,
         message_id=f"<{token}@{sender.from_domain}>",
         date=from_ms(held.started_ms),
     )
     code = vault.token("return", token)[:5].hex()
     envelope = Envelope(
         return_path=f"bounces+{token}.{code}@{sender.bounce_domain or sender.from_domain}",
-        recipient=contact.email,
+        recipient=recipient,
         path=path,
         message=message,
         token=token,
     )
-    verify(envelope, contact.email)
+    verify(envelope, recipient)
     return Ready(envelope, forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
 
 

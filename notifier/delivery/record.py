@@ -2,7 +2,8 @@
 
 :func:`decide` says what an outcome means for a delivery: pure, ``now`` and a random number passed in. :func:`record`
 does it, in the caller's transaction: guarded update (id, state, attempt, epoch), attempt row, journal entry, and for a
-failed address the letter that takes its place. All of it commits together or not at all (I4, I1).
+failed address what takes its place: an e-mail to the contact's second address after a definite refusal of the first,
+else a letter. All of it commits together or not at all (I4, I1).
 
 An outcome that comes late (the guard finds another attempt or epoch) is written down as late, never dropped; if it
 says accepted and the delivery still waits, it is not sent again.
@@ -147,7 +148,7 @@ def record(connection: Connection, vault: Vault, end: Ended, decision: Decision)
     step = Move(decision.state, now_ms, decision.due_ms, decision.retries, decision.doubts, decision.observe_until_ms)
     if not deliveries.move(connection, held, step):
         return _record_late(connection, end, decision, now_ms)
-    letter, then = _letter(connection, vault, held, now_ms) if decision.fails else (b"", "")
+    letter, then = _replacement(connection, vault, held, decision, now_ms) if decision.fails else (b"", "")
     deliveries.add_attempt(connection, held, _row(end, now_ms), late=False)
     facts = {"then": then, "letter": letter.hex()} if then else {}
     cycle.append(connection, [_entry(kind, end, {**facts, "late": False}) for kind in decision.kinds])
@@ -170,18 +171,30 @@ def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms:
     return Fate(decision.kinds[0].removeprefix("delivery_"), end, late=True)
 
 
-def _letter(connection: Connection, vault: Vault, held: Claim, now_ms: int) -> tuple[bytes, str]:
-    """The letter that takes the e-mail's place, and what becomes of its persons: "post" or "unreachable"."""
+def _replacement(
+    connection: Connection, vault: Vault, held: Claim, decision: Decision, now_ms: int
+) -> tuple[bytes, str]:
+    """What takes the e-mail's place, and so what becomes of its persons: "second_address", "post" or "unreachable".
+    Where the first address only never answered, the second would wait as long: by letter, then."""
+    if decision.event is Event.REFUSE and held.has_second and not held.is_second:
+        token = _free_token(connection, vault, held, "mail")
+        written = deliveries.write_second(connection, held, token=token, state=State.QUEUED, now_ms=now_ms)
+        return (token if written else b""), "second_address"
     if not held.has_postal:
         return b"", "unreachable"
+    token = _free_token(connection, vault, held, "post")
+    written = deliveries.write_letter(connection, held, token=token, state=State.TO_PRINT, now_ms=now_ms)
+    return (token if written else b""), "post"
+
+
+def _free_token(connection: Connection, vault: Vault, held: Claim, channel: str) -> bytes:
     persons = sorted(f"{one.sender}:{one.identity.hex()}" for one in deliveries.informed(connection, held.id))
-    parts = ["delivery", held.wave, "post", held.form, *persons]
+    parts = ["delivery", held.wave, channel, held.form, *persons]
     token, number = vault.token(*parts), 1
     while deliveries.token_exists(connection, token):
         number += 1
         token = vault.token(*parts, f"#{number}")
-    written = deliveries.write_letter(connection, held, token=token, state=State.TO_PRINT, now_ms=now_ms)
-    return (token if written else b""), "post"
+    return token
 
 
 def _row(end: Ended, now_ms: int) -> AttemptRow:

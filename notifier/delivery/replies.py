@@ -51,16 +51,18 @@ def _domains(node: object, key: str = "") -> Iterable[str]:
 
 
 def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ...]:
-    """What must not stand in a reply: of each contact the address, its local part, its domain unless listed, and
-    the names, whole and in parts."""
+    """What must not stand in a reply: of each contact the addresses, their local parts, their domains unless listed,
+    and the names, whole and in parts."""
     found: set[str] = set()
     for contact in contacts:
-        local, _, domain = contact.email.rpartition("@")
-        found |= {contact.email, local, contact.name, contact.forename, contact.company}
-        if domain and domain.lower() not in listed:
-            found.add(domain)
-            if not domain.isascii():
-                found.add(_a_label(domain))
+        found |= {contact.name, contact.forename, contact.company}
+        for address in (contact.email, contact.second_email):
+            local, _, domain = address.rpartition("@")
+            found |= {address, local}
+            if domain and domain.lower() not in listed:
+                found.add(domain)
+                if not domain.isascii():
+                    found.add(_a_label(domain))
         for name in (contact.name, contact.forename):
             found |= {part for part in _PARTS.split(name) if len(part) >= _SHORT}
     return tuple(value for value in found if len(value) > 1)

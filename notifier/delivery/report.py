@@ -42,6 +42,7 @@ class SendReport:
     recovered: int = 0
     rendered: int = 0
     to_post: int = 0
+    to_second_address: int = 0
     unreachable: int = 0
     next_due: datetime | None = None
     paused_reason: str = ""
@@ -97,6 +98,7 @@ class Tally:
             recovered=self.recovered,
             rendered=self.rendered,
             to_post=fates["post"],
+            to_second_address=fates["second_address"],
             unreachable=fates["unreachable"],
             next_due=next_due,
             paused_reason=paused_reason,

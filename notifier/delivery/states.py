@@ -10,7 +10,8 @@ in_doubt    The final dot may have gone out and no answer was recorded (RFC 1047
             time the sender sends it once more, same Message-ID; without one it is held, and somebody decides.
 accepted    The relay answered 250 after the final dot. Nothing moves it but what comes back: a report or a bounce.
 delivered   A report says that the recipient's own server took it. A late bounce may still contradict (RFC 3464).
-refused     The address is bad. A letter took its place in the same transaction, or its persons are unreachable.
+refused     The address is bad. In the same transaction an e-mail to the contact's second address, or a letter, took its
+            place; or its persons are unreachable, until a newer directory gives another way.
 expired     Deferred until the campaign's limit passed. A letter took its place, as for refused.
 bounced     Accepted, then returned. A letter takes its place, as for refused.
 withdrawn   Taken back before anything went out. Final.

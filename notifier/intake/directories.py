@@ -140,7 +140,7 @@ class _Member:
         """A row of ``contacts`` in the order of CONTACTS, and what of its addresses is not usable."""
         vault, sender = self._vault, row["sender"]
         identity = vault.digest("member", sender, row["member_n"], row["nir"], row["birth"], row["forename_n"])
-        email, code = self._email(row)
+        email, second, code = self._emails(row)
         postcode = identifiers.postcode(row["postcode"])
         address = postal((row["address1"], row["address2"]), postcode.value, row["city"])
         codes = [code if self._has_email else "", postcode.code]
@@ -158,6 +158,7 @@ class _Member:
             postal=address,
             birth_date=row["birth"],
             birth_name=born,
+            second_email=second,
         )
         household = row["contract_n"] or row["member_n"]
         return ((
@@ -166,18 +167,24 @@ class _Member:
             vault.digest("household", sender, household) if household else None,
             vault.digest("mailbox", sender, normal_email(email)) if email else None,
             int(address is not None), provider(email, self._providers) if email else OTHER,
+            vault.digest("mailbox", sender, normal_email(second)) if second else None,
+            provider(second, self._providers) if second else OTHER,
             self._letter(row) or self._agency(row, email),
             self._formats.get(normal_name(row["format"]), OTHER) if row["format"] else "",
             *digests, vault.seal(CONTACT, identity, contact.fields()),
         ), codes)  # fmt: skip
 
-    def _email(self, row: Mapping[str, str]) -> tuple[str, str]:
-        """The first usable address, or "" when the member is not to be reached by e-mail; and the code of the first
-        address that is there, when it cannot be used and no other stands in for it."""
+    def _emails(self, row: Mapping[str, str]) -> tuple[str, str, str]:
+        """The first usable address and another one behind it, "" where there is none or the member is not to be reached
+        by e-mail; and the code of the first address that is there, when it cannot be used and no other stands in for
+        it."""
         first = mailbox(row["email"], self._rules)
         second = mailbox(row["email2"], self._rules)
         chosen = first if first.value or not second.value else second
-        return "" if self._letter(row) else chosen.value, chosen.code
+        if self._letter(row):
+            return "", "", chosen.code
+        is_other = first.value and normal_email(first.value) != normal_email(second.value)
+        return chosen.value, second.value if is_other else "", chosen.code
 
     def _letter(self, row: Mapping[str, str]) -> str:
         """Why the member is told by letter, whatever mailbox is known; "" = by e-mail if there is one."""

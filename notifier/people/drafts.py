@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from notifier.model import Entry, Form, Route, to_ms
+from notifier.people import dead_ends
 from notifier.people.households import Decision
+from notifier.storage import dead_ends as dead_ways
 from notifier.storage import journal, notifications, situations
 from notifier.storage.database import Connection
 from notifier.storage.waves import SegmentRow, Segments, WaveRow
@@ -33,6 +35,7 @@ class Drafts:
         *,
         first_delivery: int,
         tokens_taken: bool,
+        has_dead_ends: bool,
         now: datetime,
     ) -> None:
         self._connection = connection
@@ -41,6 +44,7 @@ class Drafts:
         self._segments = segments
         self._next = first_delivery
         self._tokens_taken = tokens_taken
+        self._has_dead_ends = has_dead_ends
         self._now = now
         self._now_ms = to_ms(now)
         self._notifications: list[tuple[int, int, int, str, str, str, str, int | None]] = []
@@ -59,13 +63,15 @@ class Drafts:
             first_delivery=await notifications.next_delivery(connection),
             # Tokens carry the wave's name: only its own older deliveries (withdrawn, refused) can bear the same.
             tokens_taken=await notifications.has_deliveries(connection, wave.id),
+            has_dead_ends=await dead_ends.note(connection, vault, wave.id),
             now=now,
         )
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the wave has no delivery yet: no token can be taken, and no notification approved."""
-        return not self._tokens_taken
+        """Whether the wave has no delivery yet, nor was a mailbox found dead in another: no token can be taken, no
+        notification approved, and every known mailbox may be tried."""
+        return not self._tokens_taken and not self._has_dead_ends
 
     async def prepare_situations(self) -> None:
         """Make ready for :meth:`write_gathered`."""
@@ -120,7 +126,8 @@ class Drafts:
         return number
 
     def supersede(self, notification: int, sender: str, identity: bytes, reason: str) -> None:
-        """A notification that was approved without a delivery gives way to a new one."""
+        """A notification that was approved without a delivery, or whose delivery failed for good, gives way to a new
+        one."""
         self._superseded.append(notification)
         self.record_replanned(sender, identity, reason)
 
@@ -151,6 +158,8 @@ class Drafts:
     async def finish(self) -> None:
         """Write the rest, and drop segments that nobody has any more."""
         await self.flush()
+        if self._has_dead_ends:
+            await dead_ways.address_second(self._connection, self._wave.id)
         await self._segments.drop_unused()
 
     async def _tokens(self) -> list[bytes]:

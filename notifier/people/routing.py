@@ -4,7 +4,8 @@
     the children, adult by adult     one further notice per adult that names them all
     the professionals, by mailbox    one notice per mailbox that lists the establishments
 
-A person who was approved without a delivery (unmatched, held, unreachable) is planned anew only if something changed.
+A person who was approved without a delivery (unmatched, held, unreachable) is planned anew only if something changed;
+one whose delivery failed for good, with nothing in its place, only if there is another way now.
 The segment of a shared notice carries the union of the exposures of those it tells of: it is one text.
 """
 
@@ -122,7 +123,7 @@ class Router:
         # Unpacked, not by name: this runs once per person, and there are millions.
         (person, sender, identity, exposures, excluded, contact, link, status, language, mailbox, postal, provider,
          child_identity, child_sealed, holders, holder, h_mailbox, h_postal, h_provider,
-         approved, route, reason, review, was_excluded, letter) = row  # fmt: skip
+         approved, route, reason, review, was_excluded, letter, unreached) = row  # fmt: skip
         held, choice = "", ChildDecision.UNDECIDED
         if person in cases:
             held, choice, chosen = await self._reviewed(sender, cases[person])
@@ -139,9 +140,9 @@ class Router:
             doubts[decision.review].add(person)
             await self._open_child_case(person, decision.review, contact)
         if approved is not None:
-            if _stands(decision, route, reason, review, was_excluded):
+            if _stands(decision, route, reason, review, was_excluded, unreached=unreached):
                 return
-            self.drafts.supersede(approved, sender, identity, _why(decision))
+            self.drafts.supersede(approved, sender, identity, _why(decision, unreached=unreached))
         if decision.form is Form.CHILDREN and holder is not None:
             wards.append((holder, person, decision.route, decision.reason))
             return
@@ -226,11 +227,13 @@ class Router:
             changed = [
                 (row, decision)
                 for row, decision in decided
-                if row.approved is None or not _stands(decision, row.route, row.reason, row.review, row.was_excluded)
+                if row.approved is None
+                or not _stands(decision, row.route, row.reason, row.review, row.was_excluded, unreached=row.unreached)
             ]
             for row, decision in changed:
                 if row.approved is not None:
-                    self.drafts.supersede(row.approved, row.sender, row.identity, _why(decision))
+                    why = _why(decision, unreached=row.unreached)
+                    self.drafts.supersede(row.approved, row.sender, row.identity, why)
             together = [pair for pair in changed if pair[1].route is Route.EMAIL]
             if len(together) > 1:
                 await self._tell_together(together)
@@ -287,12 +290,17 @@ def _decide_professional(row: OwedProfessional) -> Decision:
     )
 
 
-def _stands(decision: Decision, route: str, reason: str, review: str, excluded: str) -> bool:
-    """Whether an approved notification without delivery still says what would be decided today."""
+def _stands(decision: Decision, route: str, reason: str, review: str, excluded: str, *, unreached: bool) -> bool:
+    """Whether an approved notification without delivery still says what would be decided today. ``unreached``: it has
+    one, which failed for good; that stands until there is another way."""
+    if unreached:
+        return decision.to is To.NOBODY
     return (decision.route, decision.reason, decision.review, decision.excluded) == (route, reason, review, excluded)
 
 
-def _why(decision: Decision) -> str:
+def _why(decision: Decision, *, unreached: bool) -> str:
+    if unreached:
+        return "reachable_again"
     return "route_found" if decision.to is not To.NOBODY else "reason_changed"
 
 

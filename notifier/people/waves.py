@@ -6,9 +6,10 @@ One transaction: a crash, or an error, leaves the earlier plan. Running again is
 changed. What was approved stays as it was approved, except where nobody has begun to tell the person:
 
 - approved without a delivery (unmatched, held, unreachable), and there is a route now, or another reason why not;
-- approved, not begun, and the person's exposures outgrew the text: the delivery is withdrawn, the person planned anew.
+- approved, not begun, and the person's exposures outgrew the text: the delivery is withdrawn, the person planned anew;
+- approved, failed for good with nothing in its place, and a newer directory gives another way: planned anew.
 
-Both are journaled, and need an approval of their own. Who is being told already is owed a supplement, and counted.
+These are journaled, and need an approval of their own. Who is being told already is owed a supplement, and counted.
 """
 
 from __future__ import annotations

@@ -15,15 +15,21 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.storage.database import insert_many
+from notifier.storage.dead_ends import FAILED, mail_lives, post_lives
 from notifier.storage.temporary import fresh, make_room
 
 # Newest first: the date that the directory bears, then the later import, then the later line.
 NEWEST_FIRST = "as_of DESC, import_id DESC, line DESC"
 
-# A person who was approved with a delivery keeps the contact that was approved (I7).
+# A person who was approved with a delivery keeps the contact that was approved (I7), unless a delivery failed for good,
+# nothing took its place, and nothing else is on its way to the person.
+_APPROVED_IN = (
+    "SELECT 1 FROM notifications n CROSS JOIN deliveries d WHERE n.person_id = {id} "
+    "AND n.batch_id IS NOT NULL AND d.id = n.delivery_id AND d.state "
+)
 _NOT_APPROVED = (
-    "NOT EXISTS (SELECT 1 FROM notifications n WHERE n.person_id = {id} "
-    "AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL)"
+    f"(NOT EXISTS ({_APPROVED_IN} NOT IN {FAILED}) OR (EXISTS ({_APPROVED_IN} IN {FAILED}) "
+    f"AND NOT EXISTS ({_APPROVED_IN} NOT IN ('accepted', 'delivered', 'posted') AND d.state NOT IN {FAILED})))"
 )
 
 # Nor does somebody's decision on the match give way to the ladder (`own`: the row is matched as a person of its own;
@@ -440,7 +446,7 @@ class Recipient(NamedTuple):
     provider: str
 
 
-_RECIPIENT = "b.id, b.mailbox IS NOT NULL, b.has_postal, b.language, b.provider"
+_RECIPIENT = f"b.id, {mail_lives('b')}, {post_lives('b')}, b.language, b.provider"
 
 
 async def recipient(connection: AsyncConnection, contact: int, sender: str) -> Recipient | None:

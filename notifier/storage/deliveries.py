@@ -68,6 +68,8 @@ class Claim:
     identity: bytes
     sealed: bytes
     has_postal: bool
+    is_second: bool = False  # to the contact's second address
+    has_second: bool = False
     informed: tuple[Informed, ...] = ()
 
     def at(self, now_ms: int) -> Claim:
@@ -153,7 +155,8 @@ def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
     rows = connection.execute(
         "SELECT d.id, d.token, d.wave_id, w.name, d.batch_id, d.segment_id, d.contact_id, d.provider, d.attempt, "
         "d.retries, d.doubts, d.first_ms, d.started_ms, d.epoch, s.sender, s.form, c.identity, c.sealed, c.has_postal, "
-        "s.audience FROM deliveries d JOIN waves w ON w.id = d.wave_id JOIN segments s ON s.id = d.segment_id "
+        "d.is_second, c.second_mailbox IS NOT NULL, s.audience "
+        "FROM deliveries d JOIN waves w ON w.id = d.wave_id JOIN segments s ON s.id = d.segment_id "
         "JOIN contacts c ON c.id = d.contact_id WHERE d.id IN (SELECT value FROM json_each(:ids)) ORDER BY d.id",
         {"ids": json.dumps(list(ids))},
     ).fetchall()
@@ -306,13 +309,24 @@ def token_exists(connection: Connection, token: bytes) -> bool:
 def write_letter(connection: Connection, held: Claim, *, token: bytes, state: str, now_ms: int) -> bool:
     """The letter that takes the place of a failed e-mail: its notifications now hang on it (I1, I3). False: the
     e-mail has its letter already."""
+    return _replace(connection, held, "post", token=token, state=state, now_ms=now_ms)
+
+
+def write_second(connection: Connection, held: Claim, *, token: bytes, state: str, now_ms: int) -> bool:
+    """:func:`write_letter`, but an e-mail to the same contact's second address (I2)."""
+    return _replace(connection, held, "mail", token=token, state=state, now_ms=now_ms)
+
+
+def _replace(connection: Connection, held: Claim, channel: str, *, token: bytes, state: str, now_ms: int) -> bool:
     inserted = connection.execute(
-        "INSERT INTO deliveries (token, wave_id, segment_id, contact_id, channel, state, batch_id, attempt, retries, "
-        "doubts, epoch, provider, priority, due_ms, since_ms, replaces_id) VALUES (:token, :wave, :segment, :contact, "
-        "'post', :state, :batch, 0, 0, 0, 0, :provider, (SELECT priority FROM deliveries WHERE id = :replaces), 0, "
-        ":now, :replaces) ON CONFLICT DO NOTHING",
+        "INSERT INTO deliveries (token, wave_id, segment_id, contact_id, channel, is_second, state, batch_id, attempt, "
+        "retries, doubts, epoch, provider, priority, due_ms, since_ms, replaces_id) VALUES (:token, :wave, :segment, "
+        ":contact, :channel, :channel = 'mail', :state, :batch, 0, 0, 0, 0, CASE WHEN :channel = 'mail' "
+        "THEN (SELECT second_provider FROM contacts WHERE id = :contact) ELSE :provider END, "
+        "(SELECT priority FROM deliveries WHERE id = :replaces), 0, :now, :replaces) ON CONFLICT DO NOTHING",
         {
             "token": token,
+            "channel": channel,
             "wave": held.wave_id,
             "segment": held.segment_id,
             "contact": held.contact_id,

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.storage.database import insert_many
+from notifier.storage.dead_ends import mail_lives, post_lives
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.temporary import PART, fresh
 
@@ -123,10 +124,17 @@ async def clear_unapproved(connection: AsyncConnection, wave_id: int) -> None:
 
 
 async def delete_approved(connection: AsyncConnection, notifications: Iterable[int]) -> None:
-    """Make room for the new notification of persons who were approved without a delivery; never one with a delivery."""
+    """Make room for the new notification of persons who were approved without a delivery, or whose delivery failed for
+    good (the table ``unreached``); never one with a delivery that may tell them."""
     rows = [{"id": number} for number in notifications]
     if rows:
-        await connection.execute(text("DELETE FROM notifications WHERE id = :id AND delivery_id IS NULL"), rows)
+        await connection.execute(
+            text(
+                "DELETE FROM notifications WHERE id = :id "
+                "AND (delivery_id IS NULL OR id IN (SELECT notification_id FROM unreached))"
+            ),
+            rows,
+        )
 
 
 # -- whom a plan concerns --------------------------------------------------------------------------------------------
@@ -134,7 +142,8 @@ async def delete_approved(connection: AsyncConnection, notifications: Iterable[i
 
 class Owed(NamedTuple):
     """An insured person to be planned, the contact, the holder of its household, and the notification (approved,
-    without delivery) that it has already. ``contact`` None: unmatched. ``child_*``: only for link E."""
+    without delivery, or ``unreached``: with one that failed) that it has already. ``contact`` None: unmatched.
+    ``child_*``: only for link E. What is dead (`storage.dead_ends`) is no mailbox and no address."""
 
     person: int
     sender: str
@@ -161,6 +170,7 @@ class Owed(NamedTuple):
     review: str
     was_excluded: str
     letter: str
+    unreached: bool
 
 
 # Written so that SQLite, which has no statistics, takes the index on household: of a bare MIN(id) it makes a walk
@@ -181,18 +191,19 @@ EXCLUDED = (
 
 _OWED = (
     "SELECT p.id, p.sender, p.identity, {exposures}, {excluded}, "
-    "c.id, c.link, c.status, c.language, c.mailbox IS NOT NULL, c.has_postal, c.provider, "
+    "c.id, c.link, c.status, c.language, {mail}, {post}, c.provider, "
     "CASE WHEN c.link = 'E' THEN c.identity END, CASE WHEN c.link = 'E' THEN c.sealed END, "
     "CASE WHEN c.link IN ('C', 'E') AND h.id IS NOT NULL THEN (SELECT COUNT(*) {ever}) ELSE 0 END, "
-    "h.id, h.mailbox IS NOT NULL, h.has_postal, h.provider, "
-    "n.id, n.route, n.route_reason, n.review, n.excluded, COALESCE(c.letter, '') "
+    "h.id, {holder_mail}, {holder_post}, h.provider, "
+    "n.id, n.route, n.route_reason, n.review, n.excluded, COALESCE(c.letter, ''), n.delivery_id IS NOT NULL "
     "FROM {persons} LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
     "LEFT JOIN contacts c ON c.id = p.contact_id "
     "LEFT JOIN contacts h ON h.id = "
     "CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {now}) END "
     "WHERE {person} > :after AND {person} <= :upto AND p.kind = 'insured' "
     # What is there and not approved was planned a moment ago, by situation.
-    "AND (n.id IS NULL OR (n.delivery_id IS NULL AND n.batch_id IS NOT NULL)) "
+    "AND (n.id IS NULL OR (n.delivery_id IS NULL AND n.batch_id IS NOT NULL) "
+    "OR n.id IN (SELECT notification_id FROM unreached)) "
     "ORDER BY p.id"
 )
 # Whom the operator withdrew is owed no notice, but for the one that says so.
@@ -218,6 +229,10 @@ _OWED_TO = {
             person="p.id" if whom is Whom.EVERYBODY else "k.person_id",
             ever=HOLDERS_EVER,
             now=HOLDERS_NOW,
+            mail=mail_lives("c"),
+            post=post_lives("c"),
+            holder_mail=mail_lives("h"),
+            holder_post=post_lives("h"),
         )
     )
     for whom in Whom
@@ -227,7 +242,7 @@ _OWED_TO = {
 async def owed_between(
     connection: AsyncConnection, wave_id: int, after: int, upto: int, whom: Whom = Whom.EVERYBODY
 ) -> Sequence[Owed]:
-    """The slice's insured persons whose notification is not approved with a delivery."""
+    """The slice's insured persons whose notification is not approved with a delivery that may tell them."""
     rows = await connection.execute(_OWED_TO[whom], {"wave_id": wave_id, "after": after, "upto": upto})
     return rows.all()  # type: ignore[return-value]  # rows in the order of Owed: read by unpacking
 
@@ -252,23 +267,26 @@ class OwedProfessional(NamedTuple):
     reason: str
     review: str
     was_excluded: str
+    unreached: bool
 
 
 async def owed_professionals(
     connection: AsyncConnection, wave_id: int, whom: Whom = Whom.EVERYBODY
 ) -> AsyncIterator[OwedProfessional]:
-    """The professionals whose notification is not approved with a delivery; those of one mailbox side by side."""
+    """The professionals whose notification is not approved with a delivery that may tell them; those of one mailbox
+    side by side."""
     exposures = "p.exposure_set_id" if whom is Whom.EVERYBODY else "k.exposure_set_id"
     excluded = _EXCLUDED_ELSE if whom is Whom.WITHDRAWN else "p.excluded"
     persons = "persons p" if whom is Whom.EVERYBODY else _CONCERNED
     rows = await connection.stream(
         text(
             f"SELECT p.id, p.sender, p.identity, p.profession, {exposures}, {excluded}, "
-            "c.id, c.identity, c.language, c.mailbox, c.has_postal, c.provider, "
-            "n.id, n.route, n.route_reason, n.review, n.excluded "
+            f"c.id, c.identity, c.language, CASE WHEN {mail_lives('c')} THEN c.mailbox END, {post_lives('c')}, "
+            "c.provider, n.id, n.route, n.route_reason, n.review, n.excluded, n.delivery_id IS NOT NULL "
             f"FROM {persons} LEFT JOIN contacts c ON c.id = p.contact_id "
             "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
-            "WHERE p.kind = 'professional' AND (n.id IS NULL OR n.delivery_id IS NULL) "
+            "WHERE p.kind = 'professional' AND (n.id IS NULL OR n.delivery_id IS NULL "
+            "OR n.id IN (SELECT notification_id FROM unreached)) "
             "ORDER BY p.sender, c.mailbox, p.identity"
         ),
         {"wave_id": wave_id},

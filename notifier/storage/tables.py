@@ -234,6 +234,9 @@ class Contact(SQLModel, table=True):
     mailbox: bytes | None = None  # keyed digest of (sender, normal e-mail); null = no mailbox
     has_postal: bool = False
     provider: str = "other"
+    # The directory's second address, tried when the first is refused; null = none, or none beside the first.
+    second_mailbox: bytes | None = None
+    second_provider: str = Field(default="other", sa_column_kwargs={"server_default": "other"})
     # protection | opposition | agency_mailbox: told by letter whatever else is known; never has a mailbox
     letter: str = _plain()
     format: str = _plain()  # braille | large_print | …: in which form the member asked to be written to
@@ -390,6 +393,8 @@ class Delivery(SQLModel, table=True):
     doubts: int = 0
     epoch: int = 0  # of the sender that holds it
     provider: str = "other"
+    # Whether it goes to the contact's second address.
+    is_second: bool = Field(default=False, sa_column_kwargs={"server_default": text("FALSE")})
     priority: int = Field(default=2, sa_column_kwargs={"server_default": "2"})  # of its segment, when approved
     first_ms: int | None = Field(default=None, sa_type=BigInteger)  # first attempt begun
     started_ms: int | None = Field(default=None, sa_type=BigInteger)  # last attempt begun
@@ -413,7 +418,7 @@ class Delivery(SQLModel, table=True):
             postgresql_where=text("state = 'sending'"),
         ),
         Index("deliveries_wave", "wave_id", "state"),
-        # One letter for one failed e-mail, however often the failure is reported.
+        # One letter (or one e-mail to the second address) for one failed e-mail, however often the failure is reported.
         Index(
             "deliveries_replaces",
             "replaces_id",

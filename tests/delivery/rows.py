@@ -102,6 +102,7 @@ class Rows:
         name: str = "Vasseur",
         forename: str = "Élodie",
         postal: bool = True,
+        second: str = "",
         approved: bool = True,
         wave: str = "initial",
         segment: int = 0,
@@ -118,12 +119,18 @@ class Rows:
             for address in addresses:
                 line += 1
                 identity = self.vault.digest("member", str(line))
-                contact = Contact(name, forename, email=address, postal=POSTAL if postal else None)
+                contact = Contact(name, forename, email=address, postal=POSTAL if postal else None, second_email=second)
                 contact_id = connection.execute(
                     "INSERT INTO contacts (import_id, line, sender, identity, kind, link, status, language, as_of, "
-                    "current, has_postal, provider, sealed) VALUES "
-                    "(1, ?, 'clairval', ?, 'member', 'A', 'active', 'fr', '', 1, ?, 'other', ?)",
-                    (line, identity, postal, self.vault.seal("contact", identity, contact.fields())),
+                    "current, has_postal, provider, second_mailbox, second_provider, sealed) VALUES "
+                    "(1, ?, 'clairval', ?, 'member', 'A', 'active', 'fr', '', 1, ?, 'other', ?, 'orange', ?)",
+                    (
+                        line,
+                        identity,
+                        postal,
+                        second.encode() or None,
+                        self.vault.seal("contact", identity, contact.fields()),
+                    ),
                 ).lastrowid
                 token = self.vault.token("delivery", wave, "mail", form, str(line))
                 delivery_id = connection.execute(

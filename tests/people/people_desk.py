@@ -76,6 +76,7 @@ class Member(Insured):
     link: str = "A"
     status: str = "active"
     email: str = ""
+    second_email: str = ""
     postal: Postal | None = None
     language: str = "fr"
     birth_name: str = ""
@@ -240,6 +241,7 @@ class Desk:
                     postal=row.postal,
                     birth_date=row.birth,
                     birth_name=row.birth_name,
+                    second_email=row.second_email,
                 ).fields()
                 keys = self.keys(facts)
                 del keys["group_key"], keys["key_near"]
@@ -255,6 +257,9 @@ class Desk:
                     "status": row.status,
                     "language": row.language,
                     "as_of": as_of,
+                    "second_mailbox": self._digest(("mailbox", row.sender, normal_email(row.second_email)))
+                    if row.second_email
+                    else None,
                     "household": self.vault.digest("household", row.sender, row.contract or row.member_number),
                     **keys,
                 }

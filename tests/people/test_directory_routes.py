@@ -7,12 +7,16 @@ import asyncio
 import csv
 import io
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from test_departures import HEADS, KEY, NIR, PEOPLE, Desk, File, campaigns, via
 
-from notifier.app import plan_wave, take_directories, undo_import
+from notifier.app import approve_wave, plan_wave, take_directories, undo_import
+from notifier.delivery.outcomes import Kind, Outcome, Phase
+from notifier.delivery.record import Policy, decide, ended, record
+from notifier.model import to_ms
+from notifier.storage import cycle, deliveries
 
 __all__ = ["campaigns"]
 
@@ -24,6 +28,7 @@ ALICE = {
     "ASSUREUR": "X",
 }  # fmt: skip
 BOB = ALICE | {"NUM_ADHERENT": "A2", "RANG": "2", "PRENOM": "Bob", "EMAIL": "bob@courriel.example"}
+NOW = datetime(2024, 2, 20, 8, 0, tzinfo=UTC)
 ONE = File("viamedis-insured", (via(),))
 
 
@@ -38,6 +43,24 @@ async def directory(desk: Desk, *members: dict[str, str], day: int = 1, is_whole
     taken = take_directories(desk.app, [path], profile="directory", as_of=date(2024, 1, day), is_whole=is_whole)
     [done] = [one async for one in taken]
     return done
+
+
+async def refuse(desk: Desk, *, many: int = 1) -> list[str]:
+    """The sender's own door: what is due is refused as a bad address. What became of each."""
+
+    def one(connection) -> list[str]:
+        claimed = deliveries.claim(connection, now_ms=to_ms(NOW), epoch=1, most=many)
+        fates = []
+        for held in deliveries.fetch(connection, claimed):
+            bad = Outcome(Kind.REFUSED, Phase.RCPT, 550, "5.1.1", "5.1.1 unknown")
+            policy = Policy.of(desk.app.settings)
+            end = ended(held, bad, at=NOW, vault=desk.app.vault, forbidden=(), notice_sha256="")
+            step = decide(held, bad, now=NOW, policy=policy, roll=0)
+            fates.append(record(connection, desk.app.vault, end, step).then)
+        return fates
+
+    async with cycle.open_cycle(desk.app.database.path) as sending:
+        return await sending.write(one)
 
 
 async def planned(desk: Desk) -> dict[str, tuple[str, str, str]]:
@@ -160,5 +183,48 @@ def test_a_past_member_is_found_in_an_old_directory_alone_and_the_newest_row_win
             "Alice": ("email", "own_mailbox", "insured"),
             "Bob": ("email", "own_mailbox", "past_member"),
         }
+
+    run(campaigns, story)
+
+
+def test_I1_I9_refused_at_both_addresses_then_reached_again_and_proven(campaigns):
+    """The whole way, with the journal: the account of the entries is that of the rows at every step."""
+
+    async def story(desk: Desk) -> None:
+        nowhere = {"ADRESSE1": "", "VILLE": "", "EMAIL2": "alice2@courriel.example"}
+        await desk.take(ONE)
+        await directory(desk, ALICE | nowhere)
+        await plan_wave(desk.app, "initial")
+        await approve_wave(desk.app, "initial")
+        assert await refuse(desk) == ["second_address"]
+        await desk.proven()
+        assert await refuse(desk) == ["unreachable"]
+        await desk.proven()
+        await directory(desk, ALICE | nowhere, day=2)
+        await plan_wave(desk.app, "initial")
+        assert await desk.rows("SELECT batch_id FROM notifications") == [(1,)], "both are dead: nothing new"
+        await directory(desk, ALICE | nowhere | {"EMAIL": "alice3@courriel.example"}, day=3)
+        assert await planned(desk) == {"Alice": ("email", "own_mailbox", "insured")}
+        await desk.balanced()
+        await approve_wave(desk.app, "initial")
+        await desk.proven()
+        assert await desk.rows("SELECT state, is_second FROM deliveries ORDER BY id") == [
+            ("refused", 0), ("refused", 1), ("queued", 0),
+        ]  # fmt: skip
+        assert (await refuse(desk)) == ["unreachable"], "the second is known to be dead"
+
+    run(campaigns, story)
+
+
+def test_I2_an_opponents_second_address_is_not_kept(campaigns):
+    async def story(desk: Desk) -> None:
+        await directory(
+            desk,
+            ALICE | {"EMAIL2": "a2@courriel.example", "OPPOSITION_EMAIL": "O"},
+            BOB | {"EMAIL2": "BOB@courriel.example"},
+            BOB | {"NUM_ADHERENT": "A3", "RANG": "3", "PRENOM": "Eve", "EMAIL2": "eve@orange.fr"},
+        )
+        rows = await desk.rows("SELECT second_mailbox IS NOT NULL, second_provider FROM contacts ORDER BY line")
+        assert rows == [(0, "other"), (0, "other"), (1, "orange")]
 
     run(campaigns, story)

@@ -511,7 +511,7 @@ class Ledger:
         """``observed_until``: acceptances and postings up to this instant are observed to the end ("" = none is)."""
         self.observed_until = observed_until
         self.waves: dict[str, dict[str, str]] = {}  # wave → person → a term, or a delivery's token
-        self.states: dict[str, str] = {}  # delivery → its state, or ">" and the token of the letter that replaced it
+        self.states: dict[str, str] = {}  # delivery → its state, or ">" and the token of what took its place
         self.imports: list[dict[str, Any]] = []
         self.batches: list[dict[str, Any]] = []
         self.frozen: dict[tuple[str, Any], int] = {}
@@ -541,7 +541,7 @@ class Ledger:
         letter = facts.get("letter")
         self.states[token] = f">{letter}" if letter else state
         if letter:
-            self.states.setdefault(letter, "to_print")
+            self.states.setdefault(letter, "queued" if facts.get("then") == "second_address" else "to_print")
 
     def _frozen(self, person: str, facts: dict[str, Any], _at: str) -> None:
         wave, token = facts["wave"], facts["delivery"]
