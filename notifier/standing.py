@@ -24,7 +24,7 @@ from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Database
-from notifier.storage.waves import files_since_last_plan
+from notifier.storage.waves import awaiting_plan, files_since_last_plan
 from notifier.vault import Vault
 
 # What each term says, for an operations team (DESIGN 5, I1).
@@ -52,6 +52,7 @@ class Standing:
     rejected: RejectedRows = field(default_factory=RejectedRows)
     clear_files: Sequence[ClearFile] = ()
     files_since_plan: int = 0
+    awaiting_plan: Sequence[str] = ()  # rounds on whose persons something was decided since
 
     @property
     def balances(self) -> bool:
@@ -66,6 +67,7 @@ class Standing:
             "held": [each.as_json() for each in self.held],
             "rejected": self.rejected.as_json(),
             "clear_files": [each.path for each in self.clear_files],
+            "awaiting_plan": list(self.awaiting_plan),
             "decisions": self.decisions(),
             "next": self.next_step(),
         }
@@ -100,21 +102,34 @@ class Standing:
             return "intake FILE --profile NAME"
         if not account.waves:
             return "directory FILE --profile directory, then plan"
-        for wave in account.waves:
-            if wave.owed != sum(wave.terms.values()):
-                return f"plan{_of(wave)} (persons came in since it was made)"
+        if overdue := self._overdue():
+            return overdue
         if self.paused:
             return "resume, once the reason is mended"
         if any(_mail_waits(wave) for wave in account.waves):
             return "send --wait"
+        if self.files_since_plan and any(sum(wave.not_frozen.values()) for wave in account.waves):
+            return self._plan_for_files()  # an approval would be refused
         for wave in account.waves:
             if sum(wave.not_frozen.values()):
                 return f"check{_of(wave)}, preview{_of(wave)}, then approve{_of(wave)}"
         if account.open_reviews:
             return "people review, then plan"
         if self.files_since_plan:
-            return f"plan ({self.files_since_plan} files came in since the last one)"
+            return self._plan_for_files()
         return "proof export --out FILE"
+
+    def _overdue(self) -> str:
+        """The plan that has to come first; "" = none."""
+        for wave in self.account.waves:
+            if wave.owed != sum(wave.terms.values()):
+                return f"plan{_of(wave)} (persons came in since it was made)"
+            if wave.name in self.awaiting_plan:
+                return f"plan{_of(wave)} (something was decided on its persons since it was made)"
+        return ""
+
+    def _plan_for_files(self) -> str:
+        return f"plan ({self.files_since_plan} files came in since the last one)"
 
     def lines(self) -> list[str]:
         """For a terminal."""
@@ -167,7 +182,7 @@ async def take(
         clear = [each for each in await clear_files.there(connection) if (folder / each.path).exists()]
         return Standing(
             settings.campaign.name, counted, await paused(connection), held, rejected, clear,
-            await files_since_last_plan(connection),
+            await files_since_last_plan(connection), await awaiting_plan(connection),
         )  # fmt: skip
 
 

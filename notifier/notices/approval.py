@@ -29,6 +29,7 @@ from notifier.storage.batches import FrozenNotification
 from notifier.storage.database import Connection, Database
 from notifier.storage.holds import HeldImport
 from notifier.storage.segments import StoredSegment, segment_key, segments_of
+from notifier.storage.waves import awaiting_plan
 from notifier.vault import Vault
 
 
@@ -115,10 +116,17 @@ async def approve(
         if not planned and await batches.wave_id(connection, wave) is None:
             raise OperatorError(f"there is no wave {wave}: `notifier plan` makes one")
         newer = await batches.files_since_plan(connection, wave)
+        decided = wave in await awaiting_plan(connection)
         held = await holds.held(connection)
     segments = [segment for segment in planned if segment.waiting]
     if not segments:
         return Approval(wave, 0)
+    if decided:
+        # Whom a decision made reachable, or took in again, would be frozen as it was planned before (I1).
+        raise OperatorError(
+            f"reviews were decided or persons taken in again since wave {wave} was planned: run `notifier plan`, then "
+            "approve"
+        )
     if newer:
         # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).
         raise OperatorError(f"{newer} files came in since wave {wave} was planned: run `notifier plan`, then approve")

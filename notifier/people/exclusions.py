@@ -172,6 +172,7 @@ async def reinstate(
                 returning.append(subject)
                 made.persons.append(pseudonym)
         await removals.include(connection, [each.person for each in returning])
+        await rounds.ask_for_plan(connection, [each.person for each in returning])
         entries = [
             Entry(now, "person_reinstated", pseudonym, {"reason": subject.excluded, "why": why, "by": by})
             for subject, pseudonym in zip(returning, made.persons, strict=True)

@@ -22,6 +22,7 @@ from notifier.storage import journal, reviews
 from notifier.storage.database import Connection, Database
 from notifier.storage.persons import MISSING_FORENAME
 from notifier.storage.reviews import Compared, ReviewRow
+from notifier.storage.waves import ask_for_plan
 from notifier.vault import Vault, redact
 
 # What may be decided beside `contact:ID`. none: stays unmatched (a child: nobody is told); own: a row without forename
@@ -258,6 +259,7 @@ async def decide_one(
         facts["why"] = redact(why, _names(vault.unseal("person", person.identity, person.sealed)))
     if row.state == reviews.OPEN:
         await reviews.write_decision(connection, case_id, decision, by, to_ms(now))
+        await ask_for_plan(connection, [row.person])
         await journal.append(connection, [Entry(now, "review_decided", subject, facts)])
         return Decided(case_id, decision, "new")
     await free(connection, vault, row.person, now, f"case {case_id} cannot be revised")
@@ -272,6 +274,7 @@ async def free(connection: Connection, vault: Vault, person: int, now: datetime,
     freed = await reviews.take_back(connection, person, to_ms(now))
     if freed is None:
         raise OperatorError(f"{otherwise}: the person is being told already, or was; nothing was changed")
+    await ask_for_plan(connection, [person])
     await journal.append(
         connection,
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -64,6 +64,26 @@ async def files_since_last_plan(connection: AsyncConnection) -> int:
         )
     )
     return int(found.scalar_one())
+
+
+async def ask_for_plan(connection: AsyncConnection, persons: Iterable[int]) -> None:
+    """Something was decided on these persons that only a plan carries out: the rounds that owe them something are
+    planned no more."""
+    rows = [{"person": person} for person in persons]
+    if rows:
+        await connection.execute(
+            text(
+                "UPDATE waves SET planned_ms = 0 "
+                "WHERE id IN (SELECT wave_id FROM notifications WHERE person_id = :person)"
+            ),
+            rows,
+        )
+
+
+async def awaiting_plan(connection: AsyncConnection) -> list[str]:
+    """The rounds on whose persons something was decided since they were planned, oldest first."""
+    found = await connection.execute(text("SELECT name FROM waves WHERE planned_ms = 0 ORDER BY id"))
+    return list(found.scalars())
 
 
 async def has_batch(connection: AsyncConnection, wave_id: int) -> bool:

@@ -119,3 +119,32 @@ def test_a_withdrawn_file_takes_the_lists_with_it(run: Run, tmp_path: Path) -> N
     run("intake", "--undo", sha256[:12], "--yes")
     assert not out.exists()
     assert json.loads(run("status", "--json").stdout)["clear_files"] == []
+
+
+def _refused_until_planned(run: Run) -> None:
+    """I1: what was decided is in no plan yet, so nothing may be frozen; `status` says so first."""
+    assert json.loads(run("status", "--json").stdout)["next"].startswith("plan (something was decided")
+    assert "run `notifier plan`, then approve" in run("approve", "--yes", expect=2).stderr
+    run("plan", expect=(0, 1))
+    standing = json.loads(run("status", "--json").stdout)
+    assert (standing["awaiting_plan"], standing["next"].startswith("plan")) == ([], False)
+
+
+def test_I1_a_decision_asks_for_a_plan_before_an_approval(run: Run) -> None:
+    run("people", "review", "--case", 1, "--decide", "contact:1")
+    _refused_until_planned(run)
+    run("people", "review", "--revise", 1, "--decide", "none")
+    _refused_until_planned(run)
+    body = json.loads(run("people", "sample", "-n", 5, "--seed", 3, "--json").stdout)
+    verdict = f"wrong:{body['pairs'][0]['person']}"
+    run("people", "sample", "-n", 5, "--seed", 3, "--shown", body["sample"], "--verdict", verdict, expect=1)
+    _refused_until_planned(run)
+
+
+def test_I1_a_reinstatement_asks_for_a_plan_before_an_approval(run: Run, tmp_path: Path) -> None:
+    run("status", "--list", "pending", "--out", tmp_path / "pending.csv")
+    person = (tmp_path / "pending.csv").read_text().splitlines()[2].split(";")[2]
+    run("people", "withdraw", person, "--reason", "decision", "--why", "doublon signalé", "--yes", expect=(0, 1))
+    assert json.loads(run("status", "--json").stdout)["awaiting_plan"] == []
+    run("people", "withdraw", person, "--reinstate", "--why", "à tort", "--yes", expect=(0, 1))
+    _refused_until_planned(run)
