@@ -127,9 +127,11 @@ class HouseholdsSection(_Frozen):
 
 
 class IntakeSection(_Frozen):
-    """``[intake]``: above which share of rejected rows a file is held until somebody accepts it."""
+    """``[intake]``: above which share of rejected rows a file is held until somebody accepts it, and how many members
+    with one e-mail address make it nobody's own (an agency's, typed in for those without one)."""
 
     rejections_limit: Annotated[float, Field(ge=0, le=1)] = 0.05
+    shared_mailbox: Annotated[int, Field(ge=2)] = 100
 
 
 class DoubtSection(_Frozen):

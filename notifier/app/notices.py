@@ -78,18 +78,22 @@ def _key_findings(app: App) -> list[Finding]:
 
 async def _address_findings(app: App) -> list[Finding]:
     """Addresses of so many members that they are nobody's own: an agency's, typed in for those without one."""
-    from notifier.intake.verdicts import SHARED
+    from notifier.intake import mailboxes
     from notifier.notices.findings import Finding
-    from notifier.storage.imports import shared_now
+    from notifier.people.agencies import Addresses, count_shared
 
-    async with app.database.read() as connection:
-        addresses, members = await shared_now(connection, SHARED)
+    rules = mailboxes.rules(app.folder)
+    addresses, members = await count_shared(
+        app.database, app.vault, app.settings, Addresses(rules.addresses, rules.fine)
+    )
     if not addresses:
         return []
+    least = app.settings.intake.shared_mailbox
     text = (
-        f"{members} members have one of {addresses} addresses that {SHARED} members or more share: an agency's own, as "
-        "a rule, where all their notices would go. Put them into [placeholders] addresses of data/mailboxes.toml in "
-        "the campaign's folder and run `plan` again: these members are written to by letter"
+        f"{members} members have one of {addresses} addresses that {least} members or more share ([intake] "
+        "shared_mailbox): an agency's own, as a rule, where all their notices would go. `plan` has these members "
+        "written to by letter. An address that is right all the same: put it into [shared] fine of data/mailboxes.toml "
+        "in the campaign's folder, and run `plan`"
     )
     return [Finding("shared-mailbox", "directory", text, "warning")]
 

@@ -24,7 +24,7 @@ async def plan_wave(
     kept. Raises OperatorError for a kind or a choice that does not fit."""
     from notifier.intake import mailboxes
     from notifier.notices.usage import told_by
-    from notifier.people.agencies import set_aside
+    from notifier.people.agencies import Addresses
     from notifier.people.rounds import Selection, kind_of
     from notifier.people.waves import plan
     from notifier.storage.waves import waves
@@ -36,12 +36,10 @@ async def plan_wave(
         async with app.database.read() as connection:
             notice = next((Selection.stored(row.who).notice for row in await waves(connection) if row.name == wave), "")
     told_in = await told_by(app.database, notice) if notice else None
-    if not dry_run:
-        addresses = mailboxes.rules(app.folder).addresses
-        await set_aside(app.database, app.vault, app.settings, addresses, now=utc_now())
+    rules = mailboxes.rules(app.folder)
     return await plan(
         app.database, app.vault, app.settings, wave=wave, kind=asked, who=chosen, told_in=told_in, dry_run=dry_run,
-        now=utc_now(),
+        addresses=Addresses(rules.addresses, rules.fine), now=utc_now(),
     )  # fmt: skip
 
 

@@ -38,12 +38,14 @@ FILE = "mailboxes.toml"
 @dataclass(frozen=True, slots=True)
 class Rules:
     """data/mailboxes.toml, in lower case. ``words``: for "none"; ``addresses``: that are nobody's; ``typos``: domain →
-    what was meant. ``own``: the file's text if it is the campaign's own, for what decides a reading."""
+    what was meant; ``fine``: addresses that very many members share, and may. ``own``: the file's text if it is the
+    campaign's own, for what decides a reading."""
 
     words: frozenset[str]
     addresses: frozenset[str]
     typos: Mapping[str, str]
     own: str = field(default="", repr=False)
+    fine: frozenset[str] = frozenset()
 
 
 def rules(folder: Path) -> Rules:
@@ -54,11 +56,12 @@ def rules(folder: Path) -> Rules:
         raw = tomllib.loads(text)
         nobody = raw["placeholders"]
         words, addresses = ({str(each).lower() for each in nobody[name]} for name in ("words", "addresses"))
+        fine = frozenset(str(each).lower() for each in raw.get("shared", {}).get("fine", ()))
         typos = {str(wrong).lower(): str(right).lower() for wrong, right in raw["typos"].items()}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"{path}: {error}") from error
     own = text if path.is_relative_to(folder) else ""
-    return Rules(frozenset(words), frozenset(addresses), typos, own)
+    return Rules(frozenset(words), frozenset(addresses), typos, own, fine)
 
 
 @cache

@@ -103,9 +103,9 @@ ALARMS: Mapping[str, str] = {
         "as a rule; ask for the whole file as CSV, and take that in as well"
     ),
     "shared_mailbox": (
-        "gives one e-mail address for {least} members or more ({count} such addresses): an agency's own, as a rule. "
-        "Put it into [placeholders] addresses of data/mailboxes.toml in the campaign's folder, and run `plan`: these "
-        "members are then written to by letter"
+        "gives one e-mail address for {least} members or more ({count} such addresses): an agency's own, as a rule; "
+        "run `plan`, and these members are written to by letter. An address that is right all the same stands in [shared] "
+        "fine of data/mailboxes.toml in the campaign's folder"
     ),
 }
 """What is told of a whole file, in words for the operator; ``count`` and ``least`` are filled in."""

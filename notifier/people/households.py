@@ -8,7 +8,8 @@ The rules of DESIGN 7, in the order in which they are asked:
 4.  Professionals: own mailbox, else a letter. Several establishments at one mailbox share one notice (by e-mail).
 5.  Children (link E, under 18 or not surely older): the holder of their household is told, in one notice about all
     the children concerned. On an ended contract, or without exactly one holder: review.
-6.  Adults under guardianship, and those who object to e-mail: a letter to their own address, by no other way.
+6.  Adults under guardianship, those who object to e-mail, and those whose mailbox is an agency's: a letter to their
+    own address, by no other way.
 7.  Everybody else is an adult, and gets a notice of their own, always: own mailbox; else a letter. Dependants whose
     contract runs and who have no mailbox: as ``[households] adult_dependants`` says.
 """
@@ -32,7 +33,7 @@ class Reason(StrEnum):
     """Why a notification takes its route."""
 
     OWN_MAILBOX = "own_mailbox"
-    NO_MAILBOX = "no_mailbox"  # hence a letter
+    NO_MAILBOX = "no_mailbox"  # or none that works: hence a letter
     ADULT_DEPENDANT = "adult_dependant"  # a letter, because the campaign decided so
     ADULT_DEPENDANT_UNDECIDED = "adult_dependant_undecided"  # a letter, because nobody decided yet
     CONTRACT_MAILBOX = "contract_mailbox"
@@ -45,6 +46,7 @@ class Reason(StrEnum):
     PROTECTION = "protection"  # under guardianship: a letter, never an e-mail
     OPPOSITION = "opposition"  # the member objects to e-mail: a letter
     AGENCY_MAILBOX = "agency_mailbox"  # the only mailbox that is known is an agency's own: a letter
+    SHARED_MAILBOX = "shared_mailbox"  # it is that of so many members that it is nobody's own: a letter
     EXCLUDED = "excluded"
     DECIDED = "decided"  # on review: nobody is told
 
@@ -95,7 +97,7 @@ class Situation:
     review: str = ""
     excluded: str = ""
     decision: ChildDecision = ChildDecision.UNDECIDED
-    letter: str = ""  # why only a letter will do: protection, opposition
+    letter: str = ""  # why only a letter will do: protection, opposition, agency_mailbox, shared_mailbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from typing import Any
 from notifier.campaign import Settings
 from notifier.errors import OperatorError
 from notifier.model import Audience, Entry, Route, WaveKind, parse_exposures, to_ms
+from notifier.people.agencies import NOTHING_SAID, Addresses, set_aside
 from notifier.people.drafts import Drafts
 from notifier.people.households import Reason
 from notifier.people.matching import match
@@ -125,18 +126,20 @@ async def plan(
     who: Selection | None = None,
     told_in: Sequence[tuple[int, int]] | None = None,
     dry_run: bool = False,
+    addresses: Addresses = NOTHING_SAID,
     now: datetime,
 ) -> Plan:
     """Match everybody, and plan ``wave`` for whom it concerns. Returns the plan in numbers.
 
     ``kind``, ``who``: None = what the wave's earlier plan said, or what its name says (people/rounds.py). ``told_in``:
-    (batch, segment) of the notices that ``who.notice`` means. ``dry_run``: everything is computed, and nothing kept.
+    (batch, segment) of the notices that ``who.notice`` means. ``addresses``: what is said of those that many share.
+    ``dry_run``: everything is computed, and nothing kept.
 
     Raises OperatorError for a kind or a choice that does not fit the wave; nothing was changed then.
     """
     try:
         async with database.write() as connection:
-            made = await _plan(connection, vault, settings, wave, kind, who, told_in, now)
+            made = await _plan(connection, vault, settings, wave, kind, who, told_in, addresses, now)
             if dry_run:
                 raise _Rehearsed(made)
     except _Rehearsed as rehearsed:
@@ -157,6 +160,7 @@ async def _plan(
     kind: WaveKind | None,
     who: Selection | None,
     told_in: Sequence[tuple[int, int]] | None,
+    addresses: Addresses,
     now: datetime,
 ) -> Plan:
     row = await _begin(connection, settings, wave, kind, who, now)
@@ -165,6 +169,7 @@ async def _plan(
     freed = await notifications.withdraw_outgrown(connection, row.id, sets, to_ms(now), chosen=chosen)
     dead = await notifications.withdraw_of_the_dead(connection, row.id, to_ms(now))
     await notifications.clear_unapproved(connection, row.id)
+    await set_aside(connection, vault, settings, addresses, now=now)
     await match(connection, vault, now)
     drafts = await Drafts.begin(connection, vault, row, now)
     for sender, identity in freed:

@@ -186,20 +186,6 @@ async def shared_mailboxes(connection: AsyncConnection, import_id: int, least: i
     return int(found.scalar_one())
 
 
-async def shared_now(connection: AsyncConnection, least: int) -> tuple[int, int]:
-    """How many addresses ``least`` current members or more of one sender have, and how many members these are."""
-    found = await connection.execute(
-        text(
-            "SELECT count(*), coalesce(sum(members), 0) FROM (SELECT count(DISTINCT identity) AS members FROM contacts "
-            "WHERE current = 1 AND kind = 'member' AND mailbox IS NOT NULL "
-            "GROUP BY sender, mailbox HAVING count(DISTINCT identity) >= :least) AS shared"
-        ),
-        {"least": least},
-    )
-    addresses, members = found.one()
-    return int(addresses), int(members)
-
-
 async def counted(connection: AsyncConnection, import_id: int, kind: str) -> tuple[int, int]:
     """Records and rejections of a staged import, counted from rows (I1)."""
     table = "records" if kind == "export" else "contacts"

@@ -237,7 +237,9 @@ class Contact(SQLModel, table=True):
     # The directory's second address, tried when the first is refused; null = none, or none beside the first.
     second_mailbox: bytes | None = None
     second_provider: str = Field(default="other", sa_column_kwargs={"server_default": "other"})
-    # protection | opposition | agency_mailbox: told by letter whatever else is known; never has a mailbox
+    shared_mailbox: bytes | None = None  # set aside, because very many members have it (people/agencies.py)
+    # protection | opposition | agency_mailbox | shared_mailbox: told by letter whatever else is known; never has a
+    # mailbox
     letter: str = _plain()
     format: str = _plain()  # braille | large_print | …: in which form the member asked to be written to
     ended_import_id: int | None = None  # the whole directory from which the member is missing: `status` is ended by it
@@ -277,6 +279,19 @@ class Contact(SQLModel, table=True):
             postgresql_where=text("key_near_contract IS NOT NULL"),
         ),
         Index("contacts_household", "household"),
+        # Whom a look-up by e-mail means, and which mailboxes very many share.
+        Index(
+            "contacts_mailbox",
+            "mailbox",
+            sqlite_where=text("mailbox IS NOT NULL"),
+            postgresql_where=text("mailbox IS NOT NULL"),
+        ),
+        Index(
+            "contacts_shared",
+            "shared_mailbox",
+            sqlite_where=text("shared_mailbox IS NOT NULL"),
+            postgresql_where=text("shared_mailbox IS NOT NULL"),
+        ),
     )
 
 

@@ -161,6 +161,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("second_mailbox", sa.LargeBinary(), nullable=True),
         sa.Column("second_provider", sa.String(), server_default="other", nullable=False),
+        sa.Column("shared_mailbox", sa.LargeBinary(), nullable=True),
         sa.Column("letter", sa.String(), server_default="", nullable=False),
         sa.Column("format", sa.String(), server_default="", nullable=False),
         sa.Column("ended_import_id", sa.Integer(), nullable=True),
@@ -191,6 +192,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("contacts_household", ["household"], unique=False)
         batch_op.create_index("contacts_identity", ["sender", "identity"], unique=False)
+        batch_op.create_index(
+            "contacts_mailbox",
+            ["mailbox"],
+            unique=False,
+            sqlite_where=sa.text("mailbox IS NOT NULL"),
+            postgresql_where=sa.text("mailbox IS NOT NULL"),
+        )
         batch_op.create_index("contacts_member", ["key_member"], unique=False)
         batch_op.create_index(
             "contacts_near_contract",
@@ -208,6 +216,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("contacts_nir_forename", ["key_nir_forename"], unique=False)
         batch_op.create_index("contacts_nir_rank", ["key_nir_rank"], unique=False)
+        batch_op.create_index(
+            "contacts_shared",
+            ["shared_mailbox"],
+            unique=False,
+            sqlite_where=sa.text("shared_mailbox IS NOT NULL"),
+            postgresql_where=sa.text("shared_mailbox IS NOT NULL"),
+        )
 
     op.create_table(
         "held_names",
