@@ -29,7 +29,7 @@ from notifier.storage.batches import FrozenNotification
 from notifier.storage.database import Connection, Database
 from notifier.storage.holds import HeldImport
 from notifier.storage.segments import StoredSegment, segment_key, segments_of
-from notifier.storage.waves import awaiting_plan
+from notifier.storage.waves import adult_dependants_undecided, awaiting_plan
 from notifier.vault import Vault
 
 
@@ -49,7 +49,8 @@ async def findings(database: Database, settings: Settings, folder: Path, *, wave
     """All findings on the settings and on the texts of the wave's segments; errors first."""
     async with database.read() as connection:
         segments, held = await segments_of(connection, wave), await holds.held(connection)
-    return _findings(segments, held, Catalogue.load(folder, settings), settings, now)
+        undecided = await adult_dependants_undecided(connection, wave)
+    return _findings(segments, held, Catalogue.load(folder, settings), settings, now, undecided)
 
 
 def _findings(
@@ -58,11 +59,12 @@ def _findings(
     catalogue: Catalogue,
     settings: Settings,
     now: datetime,
+    undecided: int | None,
 ) -> list[Finding]:
     today = now.astimezone(settings.zone).date()
     found = [
         *map(_of_held, held),
-        *check_settings(settings),
+        *check_settings(settings, undecided=undecided),
         *check_dates(settings, today),
         *lint([segment.key for segment in segments], catalogue, settings),
     ]
@@ -118,6 +120,7 @@ async def approve(
         newer = await batches.files_since_plan(connection, wave)
         decided = wave in await awaiting_plan(connection)
         held = await holds.held(connection)
+        undecided = await adult_dependants_undecided(connection, wave)
     segments = [segment for segment in planned if segment.waiting]
     if not segments:
         return Approval(wave, 0)
@@ -130,7 +133,7 @@ async def approve(
     if newer:
         # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).
         raise OperatorError(f"{newer} files came in since wave {wave} was planned: run `notifier plan`, then approve")
-    found = _findings(segments, held, catalogue, settings, now)
+    found = _findings(segments, held, catalogue, settings, now, undecided)
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         told = "; ".join(f"{each.code} ({each.where}): {each.text}" for each in errors)

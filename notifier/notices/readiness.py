@@ -17,10 +17,11 @@ from notifier.notices.findings import Finding
 _INVENTED = re.compile(r"(?:^|[.@])(?:example|test|invalid|localhost)$|(?:^|[.@])example\.(?:com|net|org)$")
 
 
-def check_settings(settings: Settings) -> list[Finding]:
-    """Findings that name the setting as it stands in campaign.toml."""
+def check_settings(settings: Settings, *, undecided: int | None = None) -> list[Finding]:
+    """Findings that name the setting as it stands in campaign.toml. ``undecided``: how many persons of the wave are
+    adult dependants whose route nobody decided; None: no plan says so yet."""
     found = list(_everywhere(settings))
-    found += _sample(settings) if settings.campaign.sample else _real(settings)
+    found += _sample(settings) if settings.campaign.sample else _real(settings, undecided)
     return found
 
 
@@ -87,7 +88,7 @@ def _sample(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _real(settings: Settings) -> Iterator[Finding]:
+def _real(settings: Settings, undecided: int | None) -> Iterator[Finding]:
     relay, pace = settings.relay, settings.pace
     if settings.campaign.notify_by is None:
         yield _blank("campaign.notify_by", "give the day by which everybody must have been written to (2024-03-01)")
@@ -109,7 +110,9 @@ def _real(settings: Settings) -> Iterator[Finding]:
             "warning",
         )
     if settings.households.adult_dependants is None:
-        yield _blank("households.adult_dependants", 'decide: "letter" or "contract_mailbox"')
+        whom = "`notifier plan` counts them" if undecided is None else f"{undecided} persons of this wave wait for it"
+        text = f'decide: "letter" or "contract_mailbox", for adult dependants without a mailbox of their own ({whom})'
+        yield _blank("households.adult_dependants", text)
     if not settings.key.backed_up:
         yield _blank("key.backed_up", "keep a copy of the key file in a safe place, then write true")
     if settings.campaign.name.startswith("("):

@@ -86,6 +86,19 @@ async def awaiting_plan(connection: AsyncConnection) -> list[str]:
     return list(found.scalars())
 
 
+async def adult_dependants_undecided(connection: AsyncConnection, wave: str) -> int | None:
+    """How many persons of the round get a letter, or nothing, only because nobody decided on adult dependants yet; None
+    if there is no such round."""
+    found = await connection.execute(
+        text(
+            "SELECT (SELECT COUNT(*) FROM notifications n WHERE n.wave_id = w.id "
+            "AND n.route_reason = 'adult_dependant_undecided') FROM waves w WHERE w.name = :wave"
+        ),
+        {"wave": wave},
+    )
+    return found.scalar_one_or_none()
+
+
 async def has_batch(connection: AsyncConnection, wave_id: int) -> bool:
     """Whether anything of the round was approved."""
     found = await connection.execute(text("SELECT 1 FROM batches WHERE wave_id = :id LIMIT 1"), {"id": wave_id})

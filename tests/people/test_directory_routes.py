@@ -16,6 +16,7 @@ from notifier.app import approve_wave, plan_wave, take_directories, undo_import
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.record import Policy, decide, ended, record
 from notifier.model import to_ms
+from notifier.notices.approval import findings
 from notifier.storage import cycle, deliveries
 
 __all__ = ["campaigns"]
@@ -226,5 +227,30 @@ def test_I2_an_opponents_second_address_is_not_kept(campaigns):
         )
         rows = await desk.rows("SELECT second_mailbox IS NOT NULL, second_provider FROM contacts ORDER BY line")
         assert rows == [(0, "other"), (0, "other"), (1, "orange")]
+
+    run(campaigns, story)
+
+
+def test_check_says_how_many_persons_an_undecided_household_rule_concerns(campaigns):
+    async def story(desk: Desk) -> None:
+        app = desk.app
+        real = app.settings.model_copy(
+            update={
+                "campaign": app.settings.campaign.model_copy(update={"sample": False}),
+                "households": app.settings.households.model_copy(update={"adult_dependants": None}),
+            }
+        )
+        desk.app = replace(app, settings=real)
+
+        async def blank() -> str:
+            found = await findings(app.database, real, app.folder, wave="initial", now=NOW)
+            [text] = [each.text for each in found if each.where == "households.adult_dependants"]
+            return text
+
+        await desk.take(PEOPLE)
+        assert "`notifier plan` counts them" in await blank()
+        await directory(desk, ALICE, BOB | {"LIEN": "C", "EMAIL": ""})
+        await plan_wave(desk.app, "initial")
+        assert "1 persons of this wave wait for it" in await blank()
 
     run(campaigns, story)
