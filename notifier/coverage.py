@@ -134,7 +134,7 @@ def bridge_lines(made: Bridge) -> list[str]:
 
 
 async def other_side(database: Database) -> list[Unnamed]:
-    """Members whom no export names, by sender, status and day of the directory."""
+    """Members whom no export names, by sender, status, day of the directory and year of joining."""
     async with database.read() as connection:
         return await coverage.other_side(connection)
 
@@ -150,6 +150,8 @@ def other_side_lines(found: Sequence[Unnamed]) -> list[str]:
         f"{sum(each.members for each in found)} members are in a directory and, since the last plan, in no export."
     ]
     lines += [
-        f"  {each.sender}  {each.status:9} as of {each.as_of or '(no date)':10}  {each.members:>9}" for each in found
+        f"  {each.sender}  {each.status:9} as of {each.as_of or '(no date)':10}  joined {each.contract_year:7}"
+        f"  {each.members:>9}"
+        for each in found
     ]
     return lines

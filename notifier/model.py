@@ -153,6 +153,8 @@ class Contact:
     birth_date: str = ""
     birth_name: str = ""  # where a directory gives one beside the name
     second_email: str = ""  # where a directory gives one beside the first
+    is_protected: bool = False  # under guardianship: the address is that of whoever has charge of it
+    guardian: str = ""  # its name, where a directory gives one
 
     def fields(self) -> dict[str, Any]:
         """What is sealed: the non-empty fields."""
@@ -167,6 +169,8 @@ class Contact:
             "birth_date": self.birth_date,
             "birth_name": self.birth_name,
             "second_email": self.second_email,
+            "is_protected": self.is_protected,
+            "guardian": self.guardian,
         }
         return {key: value for key, value in every.items() if value}
 
@@ -184,12 +188,27 @@ class Contact:
             birth_date=fields.get("birth_date", ""),
             birth_name=fields.get("birth_name", ""),
             second_email=fields.get("second_email", ""),
+            is_protected=bool(fields.get("is_protected")),
+            guardian=fields.get("guardian", ""),
         )
 
     @property
     def full_name(self) -> str:
         """Civility, forename and name, as far as known; else the company."""
         return " ".join(part for part in (self.civility, self.forename, self.name) if part) or self.company
+
+    @property
+    def addressee(self) -> str:
+        """To whom a letter goes, as its address says it. Of somebody under guardianship, to the person in charge of the
+        measure (Code civil, art. 425 and 459-2): to open it in the member's place is that person's task.
+
+        >>> Contact("Exemple", "Alice", "Mme", is_protected=True, guardian="Association Tutélaire").addressee
+        'Association Tutélaire, personne chargée de la mesure de protection de Mme Alice Exemple'
+        """
+        if not self.is_protected:
+            return self.full_name
+        measure = f"chargée de la mesure de protection de {self.full_name}"
+        return f"{self.guardian}, personne {measure}" if self.guardian else f"À la personne {measure}"
 
 
 @dataclass(frozen=True, slots=True)

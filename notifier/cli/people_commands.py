@@ -63,6 +63,8 @@ def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], 
         if body.get("formats"):
             asked = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(body["formats"].items()))
             lines.append(f"  asked to be written to in another form: {asked}")
+        if body.get("to_guardians"):
+            lines.append(f"  {body['to_guardians']} letters go to whoever has charge of a measure of protection")
         if body.get("supplement_due"):
             lines.append(
                 f"  {body['supplement_due']} informed persons have new exposures: "

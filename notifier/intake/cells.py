@@ -18,7 +18,7 @@ import polars as pl
 
 REPAIRED, DAMAGED, ROUNDED = "mojibake_repaired", "name_damaged", "number_rounded"
 SPOILT, ERROR, UNWRAPPED = "address_damaged", "cell_error", "text_unwrapped"
-NAMES = ("name", "forename", "birth_name", "company")
+NAMES = ("name", "forename", "birth_name", "guardian", "company")
 ADDRESSES = ("address", "address1", "address2", "city")
 NUMBERS = ("contract", "member_number", "siret", "finess", "rpps", "postcode", "phone")
 """Roles that hold numbers whose digits count. (A NIR has codes of its own.)"""

@@ -19,6 +19,7 @@ from notifier.campaign import Settings
 from notifier.intake import identifiers
 from notifier.intake.archives import Wrapping
 from notifier.intake.custody import NOTHING_SAID, Custody
+from notifier.intake.dates import remembered
 from notifier.intake.holds import HeldFile
 from notifier.intake.mailboxes import OTHER, is_agency, mailbox, provider, providers
 from notifier.intake.near_keys import member_columns
@@ -50,7 +51,9 @@ _KEYS = (
     "key_member", "key_nir_rank", "key_nir_forename", "key_contract", "key_contract_birth", "key_near_nir",
     "key_near_contract",
 )  # fmt: skip
-_PRINTED = ("name", "forename", "birth_name", "address1", "address2", "postcode", "city")
+_PRINTED = ("name", "forename", "birth_name", "guardian", "address1", "address2", "postcode", "city")
+_YEAR = re.compile(r"((?:19|20)[0-9]{2})(?:[.,]0)?")
+_LATEST = date(2099, 12, 31)  # a contract may begin next January
 _LANGUAGE = re.compile(r"([A-Za-z]{2})(?:[-_][A-Za-z]{2})?")
 
 
@@ -121,6 +124,17 @@ def _language(cell: str) -> tuple[str, str]:
     return (found[1].lower(), "") if found else ("", "language_unreadable")
 
 
+def _year(cell: str) -> tuple[int | None, str]:
+    """In which year somebody joined: of a year, or of a date in any of the forms of dates; else None and a code. Only
+    the year is kept."""
+    if not (text := cell.strip()):
+        return None, ""
+    if found := _YEAR.fullmatch(text):
+        return int(found[1]), ""
+    read = remembered(text, _LATEST)
+    return (int(read.value[:4]), "") if read.value else (None, "contract_year_unreadable")
+
+
 class _Member:
     """Turns a row into a contact. Holds what is the same for all rows of a file."""
 
@@ -148,7 +162,10 @@ class _Member:
             codes.append(address_code(row["address1"], row["address2"], row["postcode"], row["city"]))
         language, code = _language(row["language"])
         codes.append(code)
+        year, code = _year(row["contract_year"])
+        codes.append(code)
         civility = self._civilities.get(normal_name(row["civility"]), "")
+        is_protected = self._letter(row) == PROTECTION
         born = row["birth_name"] if row["birth_name"] != row["name"] else ""
         contact = Contact(
             row["name"],
@@ -159,11 +176,13 @@ class _Member:
             birth_date=row["birth"],
             birth_name=born,
             second_email=second,
+            is_protected=is_protected,
+            guardian=row["guardian"] if is_protected else "",
         )
         household = row["contract_n"] or row["member_n"]
         return ((
             row["line"], sender, identity, "member", self._links.get(normal_name(row["link"]), ""), row["status"],
-            language or "fr", self._as_of, 0,
+            language or "fr", self._as_of, year, 0,
             vault.digest("household", sender, household) if household else None,
             vault.digest("mailbox", sender, normal_email(email)) if email else None,
             int(address is not None), provider(email, self._providers) if email else OTHER,

@@ -56,6 +56,8 @@ ALIASES: Mapping[str, str] = {
     "language": "langue, lang",
     "email_opposition": "opposition email, opposition mail, optout",
     "protection": "mesure protection, protection, tutelle",
+    "contract_year": "date adhesion, annee contrat, annee adhesion, date effet contrat",
+    "guardian": "représentant légal, tuteur, nom tuteur, mandataire",
 }
 """Role → headings that files use for it (DOMAIN C1), beside those of the shipped profiles."""
 

@@ -37,10 +37,10 @@ CONTACT = "contact"  # vault kind of contacts.sealed
 OTHER = "other"
 
 CONTACTS = (
-    "line", "sender", "identity", "kind", "link", "status", "language", "as_of", "current", "household", "mailbox",
-    "has_postal", "provider", "second_mailbox", "second_provider", "letter", "format", "forename_key", "key_member",
-    "key_nir_rank", "key_nir_forename", "key_contract", "key_contract_birth", "key_near_nir", "key_near_contract",
-    "sealed",
+    "line", "sender", "identity", "kind", "link", "status", "language", "as_of", "contract_year", "current",
+    "household", "mailbox", "has_postal", "provider", "second_mailbox", "second_provider", "letter", "format",
+    "forename_key", "key_member", "key_nir_rank", "key_nir_forename", "key_contract", "key_contract_birth",
+    "key_near_nir", "key_near_contract", "sealed",
 )  # fmt: skip
 """What a row of ``contacts`` holds beside its import; ``current`` is 0 until the import is absorbed."""
 
@@ -105,7 +105,7 @@ def professionals(rows: Rows, reading: FileContext, providers: Mapping[str, str]
             (row["line"], sender, identity, profession, ",".join(filter(None, codes)), sealed, row["exposures"])
         )
         contacts.append((
-            row["line"], sender, identity, PersonKind.PROFESSIONAL.value, "", "active", "fr", "", 0, None,
+            row["line"], sender, identity, PersonKind.PROFESSIONAL.value, "", "active", "fr", "", None, 0, None,
             vault.digest("mailbox", sender, facts.email) if facts.email else None, int(address is not None),
             provider(email.value, providers) if email.value else OTHER, None, OTHER, "", "", *[None] * 8,
             vault.seal(CONTACT, identity, contact.fields()),

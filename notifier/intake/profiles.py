@@ -33,7 +33,8 @@ _PROFESSIONAL = (
 )
 _MEMBER = (
     "member_number nir nir_key birth_date birth_rank name birth_name forename civility link email email2 "
-    "email_opposition protection address1 address2 postcode city contract language status insurer format"
+    "email_opposition protection guardian address1 address2 postcode city contract contract_year language status "
+    "insurer format"
 )
 ROLES: Mapping[tuple[Kind, PersonKind], frozenset[str]] = {
     ("export", PersonKind.INSURED): frozenset(_INSURED.split()),

@@ -29,7 +29,9 @@ from notifier.model import PersonKind, Rejection
 from notifier.vault import PACKED_BYTES, RANK_BYTES, Vault
 
 PERSON = "person"  # vault kind of persons.sealed
-PRINTED = ("name", "forename", "birth_name", "company", "address", "address1", "address2", "postcode", "city")
+PRINTED = (
+    "name", "forename", "birth_name", "guardian", "company", "address", "address1", "address2", "postcode", "city",
+)  # fmt: skip
 """Roles whose cells reach a notice or a letter as they are."""
 PRINTED_CHARACTERS = 250
 # C0 and C1 controls, line and paragraph separators, marks and overrides of writing direction (DOMAIN D4).

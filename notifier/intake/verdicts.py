@@ -86,6 +86,7 @@ WARNINGS: Mapping[str, str] = {
     "email_typo": "Le domaine de l'adresse e-mail est une faute de frappe connue : elle n'est ni utilisée ni corrigée.",
     "address_missing": "L'adresse postale manque.",
     "address_incomplete": "L'adresse postale n'a pas de ligne, de code postal ou de ville : pas de lettre possible.",
+    "contract_year_unreadable": "L'année d'adhésion n'est ni une année ni une date : elle reste inconnue.",
     "language_unreadable": "La langue n'est pas un code de deux lettres : on écrit en français à l'adhérent.",
     "postcode_short": "Le code postal a quatre chiffres : un zéro est perdu, ou l'adresse est à l'étranger.",
 }
@@ -104,8 +105,8 @@ ALARMS: Mapping[str, str] = {
     ),
     "shared_mailbox": (
         "gives one e-mail address for {least} members or more ({count} such addresses): an agency's own, as a rule; "
-        "run `plan`, and these members are written to by letter. An address that is right all the same stands in [shared] "
-        "fine of data/mailboxes.toml in the campaign's folder"
+        "run `plan`, and these members are written to by letter. An address that is right all the same stands in "
+        "[shared] fine of data/mailboxes.toml in the campaign's folder"
     ),
 }
 """What is told of a whole file, in words for the operator; ``count`` and ``least`` are filled in."""

@@ -110,6 +110,7 @@ class Plan:
             "undecided_adult_dependants": self.by_reason(Reason.ADULT_DEPENDANT_UNDECIDED),
             "supplement_due": self.supplement_due,
             "formats": dict(self.formats),
+            "to_guardians": self.by_reason(Reason.PROTECTION),
             "kind": self.kind,
             "who": self.who,
             "by_reason": self.reasons,

@@ -257,16 +257,19 @@ class Unnamed(NamedTuple):
     sender: str
     status: str
     as_of: str
+    contract_year: str
     members: int
 
 
 async def other_side(connection: AsyncConnection) -> list[Unnamed]:
-    """The members to whom nobody affected was matched, by sender, status and the directory's day."""
+    """The members to whom nobody affected was matched, by sender, status, the directory's day, and the year in
+    which they joined (``unknown`` where the directory does not say it)."""
     rows = await connection.execute(
         text(
-            "SELECT c.sender, c.status, c.as_of, COUNT(*) FROM contacts c WHERE c.kind = 'member' AND c.current "
+            "SELECT c.sender, c.status, c.as_of, COALESCE(CAST(c.contract_year AS TEXT), 'unknown'), COUNT(*) "
+            "FROM contacts c WHERE c.kind = 'member' AND c.current "
             "AND NOT EXISTS (SELECT 1 FROM contacts x CROSS JOIN persons p WHERE x.sender = c.sender "
-            "AND x.identity = c.identity AND p.contact_id = x.id) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            "AND x.identity = c.identity AND p.contact_id = x.id) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
     )
     return [Unnamed(*row) for row in rows]

@@ -229,6 +229,7 @@ class Contact(SQLModel, table=True):
     status: str = "active"
     language: str = "fr"
     as_of: str = ""
+    contract_year: int | None = None  # in which the member joined, where the directory says it
     current: bool = True
     household: bytes | None = None  # keyed digest of (sender, contract)
     mailbox: bytes | None = None  # keyed digest of (sender, normal e-mail); null = no mailbox

@@ -13,15 +13,26 @@ import pytest
 from test_departures import HEADS, KEY, NIR, PEOPLE, Desk, File, campaigns, via
 
 from notifier.app import approve_wave, plan_wave, take_directories, undo_import
+from notifier.coverage import other_side, other_side_lines
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.record import Policy, decide, ended, record
-from notifier.model import to_ms
+from notifier.intake.verdicts import Verdict
+from notifier.model import Contact, to_ms
 from notifier.notices.approval import findings
 from notifier.storage import cycle, deliveries
 
 __all__ = ["campaigns"]
 
-COLUMNS = [*HEADS["directory"].split(";"), "NOM_NAISSANCE", "EMAIL2", "OPPOSITION_EMAIL", "MESURE_PROTECTION", "FORMAT"]
+COLUMNS = [
+    *HEADS["directory"].split(";"),
+    "NOM_NAISSANCE",
+    "EMAIL2",
+    "OPPOSITION_EMAIL",
+    "MESURE_PROTECTION",
+    "TUTEUR",
+    "DATE_ADHESION",
+    "FORMAT",
+]
 ALICE = {
     "NUM_ADHERENT": "A1", "NIR": NIR, "CLE": KEY, "DATE_NAISSANCE": "14/09/1995", "RANG": "1", "NOM": "EXEMPLE",
     "PRENOM": "Alice", "LIEN": "A", "EMAIL": "alice@courriel.example", "ADRESSE1": "1 rue des Lilas",
@@ -252,5 +263,50 @@ def test_check_says_how_many_persons_an_undecided_household_rule_concerns(campai
         await directory(desk, ALICE, BOB | {"LIEN": "C", "EMAIL": ""})
         await plan_wave(desk.app, "initial")
         assert "1 persons of this wave wait for it" in await blank()
+
+    run(campaigns, story)
+
+
+def test_a_letter_is_addressed_to_whoever_has_charge_of_the_measure(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE)
+        await directory(
+            desk,
+            ALICE | {"MESURE_PROTECTION": "Tutelle", "TUTEUR": "Association Tutélaire"},
+            BOB | {"MESURE_PROTECTION": "Curatelle", "CIVILITE": "M."},
+            BOB | {"NUM_ADHERENT": "A3", "PRENOM": "Eve", "TUTEUR": "Personne"},
+        )
+        made = await plan_wave(desk.app, "initial")
+        assert made.as_json()["to_guardians"] == 2
+        rows = await desk.rows("SELECT identity, sealed FROM contacts ORDER BY line")
+        read = [Contact.of(desk.app.vault.unseal("contact", *row)) for row in rows]
+        assert [each.addressee for each in read] == [
+            "Association Tutélaire, personne chargée de la mesure de protection de Alice EXEMPLE",
+            "À la personne chargée de la mesure de protection de M. Bob EXEMPLE",
+            "Eve EXEMPLE",
+        ]
+        assert read[2].guardian == "", "of whom nobody has charge, nobody is named"
+
+    run(campaigns, story)
+
+
+def test_the_other_side_by_year_of_the_contract(campaigns):
+    async def story(desk: Desk) -> None:
+        eve = BOB | {"NUM_ADHERENT": "A3", "PRENOM": "Eve"}
+        await desk.take(ONE)
+        taken = await directory(
+            desk,
+            ALICE | {"DATE_ADHESION": "2019"},
+            BOB | {"DATE_ADHESION": "01/07/2021"},
+            eve | {"DATE_ADHESION": "2021-01-01"},
+            eve | {"NUM_ADHERENT": "A4", "PRENOM": "Ida"},
+            eve | {"NUM_ADHERENT": "A5", "PRENOM": "Léo", "DATE_ADHESION": "jadis"},
+        )
+        await plan_wave(desk.app, "initial")
+        found = await other_side(desk.app.database)
+        assert [(each.contract_year, each.members) for each in found] == [("2021", 2), ("unknown", 2)]
+        assert taken.verdicts.codes[Verdict.WARNED] == {"contract_year_unreadable": 1}
+        [told] = [line for line in other_side_lines(found) if "2021" in line]
+        assert told.split()[-3:] == ["joined", "2021", "2"]
 
     run(campaigns, story)

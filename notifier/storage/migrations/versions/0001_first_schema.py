@@ -154,6 +154,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("as_of", sa.String(), nullable=False),
+        sa.Column("contract_year", sa.Integer(), nullable=True),
         sa.Column("current", sa.Boolean(), nullable=False),
         sa.Column("household", sa.LargeBinary(), nullable=True),
         sa.Column("mailbox", sa.LargeBinary(), nullable=True),
