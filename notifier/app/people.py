@@ -43,6 +43,13 @@ async def plan_wave(
     )  # fmt: skip
 
 
+async def drop_wave(app: App, wave: str) -> int:
+    """Forget a round of which nothing was approved; how many notifications it had. Raises OperatorError."""
+    from notifier.people.waves import drop
+
+    return await drop(app.database, wave, by=app.by, now=utc_now())
+
+
 async def list_reviews(
     app: App, *, reason: str = "", limit: int | None = None, decided: bool = False
 ) -> tuple[list[ReviewCase], dict[str, int]]:

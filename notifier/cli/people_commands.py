@@ -9,6 +9,7 @@ import click
 from notifier.cli.lookup_commands import find, withdraw
 from notifier.cli.review_commands import review, sample
 from notifier.cli.terminal import LEFT, Terminal, command
+from notifier.errors import OperatorError
 
 _ROUTES = {"email": "by e-mail", "post": "by post", "none": "no route"}
 
@@ -29,13 +30,19 @@ _ROUTES = {"email": "by e-mail", "post": "by post", "none": "no route"}
     "incident=CODE, audience=A, sender=S, wave=W; several hold together.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show: nothing is written.")
-def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], dry_run: bool) -> int:
+@click.option("--drop", is_flag=True, help="Forget this round, as long as nothing of it is approved.")
+def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], dry_run: bool, drop: bool) -> int:
     """Match persons to contacts and make exactly one notification for each person whom the round concerns.
 
     Nobody is guessed: an ambiguous match goes to `people review`. Run it again after each new file or decision. A
     supplement tells what is new to those who were told before; a rectification, that they were not concerned.
     """
     from notifier import app
+
+    if drop:
+        if kind is not None or who or dry_run:
+            raise OperatorError("--drop goes with --wave alone")
+        return asyncio.run(_drop(terminal, wave))
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="plan", writes=not dry_run) as opened:
@@ -82,6 +89,18 @@ def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], 
         return LEFT if body["review"] else 0
 
     return asyncio.run(work())
+
+
+async def _drop(terminal: Terminal, wave: str) -> int:
+    from notifier import app
+
+    async with app.open_campaign(terminal.folder, by=terminal.by, command="plan") as opened:
+        gone = await app.drop_wave(opened, wave)
+    terminal.result(
+        {"wave": wave, "dropped": gone},
+        f"Wave {wave} is dropped: it had {gone} notifications, of which none was approved.",
+    )
+    return 0
 
 
 @click.group("people", short_help="review what only somebody can decide")

@@ -7,6 +7,7 @@ changed. What was approved stays as it was approved, except where nobody has beg
 
 - approved without a delivery (unmatched, held, unreachable), and there is a route now, or another reason why not;
 - approved, not begun, and the person's exposures outgrew the text: the delivery is withdrawn, the person planned anew;
+- approved, not begun, and somebody of whom it speaks was taken out since: withdrawn, and the others planned anew;
 - approved, failed for good with nothing in its place, and a newer directory gives another way: planned anew.
 
 These are journaled, and need an approval of their own. Who is being told already is owed a supplement, and counted.
@@ -33,6 +34,7 @@ from notifier.storage import waves as rounds
 from notifier.storage.database import Connection, Database
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.notifications import Whom
+from notifier.storage.vanished import OPERATOR
 from notifier.storage.waves import PlannedSegment, RouteCount, WaveRow
 from notifier.vault import Vault
 
@@ -148,6 +150,22 @@ async def plan(
     return made
 
 
+async def drop(database: Database, wave: str, *, by: str, now: datetime) -> int:
+    """Forget a round of which nothing was approved, as if it had never been planned; how many notifications it had.
+    Raises OperatorError for one that is not there, or of which something was approved."""
+    async with database.write() as connection:
+        row = next((row for row in await rounds.waves(connection) if row.name == wave), None)
+        if row is None:
+            raise OperatorError(f"there is no wave {wave}")
+        if await rounds.has_batch(connection, row.id):
+            raise OperatorError(f"something of wave {wave} was approved: it stays, and so does its account")
+        owed = await notifications.clear_unapproved(connection, row.id)
+        await rounds.drop(connection, row.id)
+        facts = {"wave": wave, "kind": row.kind, "notifications": owed, "by": by}
+        await journal.append(connection, [Entry(now, "wave_dropped", "", facts)])
+    return owed
+
+
 class _Rehearsed(Exception):
     def __init__(self, made: Plan) -> None:
         self.made = made
@@ -169,6 +187,8 @@ async def _plan(
     chosen = await _concern(connection, row, sets, told_in)
     freed = await notifications.withdraw_outgrown(connection, row.id, sets, to_ms(now), chosen=chosen)
     dead = await notifications.withdraw_of_the_dead(connection, row.id, to_ms(now))
+    spared = OPERATOR if row.kind == WaveKind.RECTIFICATION else ""
+    excluded = await notifications.withdraw_of_the_excluded(connection, row.id, to_ms(now), but=spared)
     await notifications.clear_unapproved(connection, row.id)
     await set_aside(connection, vault, settings, addresses, now=now)
     await match(connection, vault, now)
@@ -177,6 +197,8 @@ async def _plan(
         drafts.record_replanned(sender, identity, "exposures_widened")
     for sender, identity in dead:
         drafts.record_replanned(sender, identity, "deceased_in_directory")
+    for sender, identity in excluded:
+        drafts.record_replanned(sender, identity, "excluded")
     await Router(
         connection,
         vault,

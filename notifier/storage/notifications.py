@@ -86,6 +86,25 @@ async def withdraw_of_the_dead(connection: AsyncConnection, wave_id: int, now_ms
     return await take_back(connection, "late_deliveries", wave_id, now_ms)
 
 
+async def withdraw_of_the_excluded(
+    connection: AsyncConnection, wave_id: int, now_ms: int, *, but: str = ""
+) -> list[tuple[str, bytes]]:
+    """Take back approved deliveries that nobody has begun and that speak of somebody who was taken out since, for
+    another reason than ``but`` (a rectification tells those whom the operator withdrew). Who takes somebody out takes
+    these back at once; but a delivery that was just claimed then, and given back untouched, waits again.
+    Returns (sender, identity) of every person whose notification is free again."""
+    await fresh(connection, "late_deliveries", "delivery_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        "INSERT INTO late_deliveries (delivery_id) SELECT DISTINCT n.delivery_id FROM persons p "
+        "CROSS JOIN notifications n WHERE p.excluded <> '' AND p.excluded <> :but AND n.person_id = p.id "
+        "AND n.wave_id = :wave_id AND n.excluded = '' AND n.batch_id IS NOT NULL AND n.delivery_id IS NOT NULL",
+        wave_id=wave_id,
+        but=but,
+    )
+    return await take_back(connection, "late_deliveries", wave_id, now_ms)
+
+
 async def take_back(connection: AsyncConnection, table: str, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
     """Withdraw those of the temporary ``table``'s deliveries that nobody has begun, and free their notifications."""
     await _run(
@@ -117,10 +136,13 @@ async def take_back(connection: AsyncConnection, table: str, wave_id: int, now_m
     return persons
 
 
-async def clear_unapproved(connection: AsyncConnection, wave_id: int) -> None:
-    """Forget what was planned and not approved: it is planned anew."""
-    await _run(connection, "DELETE FROM notifications WHERE wave_id = :wave_id AND batch_id IS NULL", wave_id=wave_id)
+async def clear_unapproved(connection: AsyncConnection, wave_id: int) -> int:
+    """Forget what was planned and not approved: it is planned anew. Returns how many notifications."""
+    gone = await _run(
+        connection, "DELETE FROM notifications WHERE wave_id = :wave_id AND batch_id IS NULL", wave_id=wave_id
+    )
     await _run(connection, "DELETE FROM deliveries WHERE wave_id = :wave_id AND batch_id IS NULL", wave_id=wave_id)
+    return gone
 
 
 async def delete_approved(connection: AsyncConnection, notifications: Iterable[int]) -> None:

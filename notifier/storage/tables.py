@@ -207,6 +207,12 @@ class Person(SQLModel, table=True):
     __table_args__ = (
         Index("persons_identity", "identity", "sender", unique=True),
         Index(
+            "persons_excluded",
+            "excluded",
+            sqlite_where=text("excluded <> ''"),
+            postgresql_where=text("excluded <> ''"),
+        ),
+        Index(
             "persons_contact",
             "contact_id",
             sqlite_where=text("contact_id IS NOT NULL"),

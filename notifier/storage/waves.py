@@ -118,6 +118,12 @@ async def prioritise(connection: AsyncConnection, ranks: Mapping[int, int]) -> N
         await connection.execute(text("UPDATE segments SET priority = :priority WHERE id = :id"), rows)
 
 
+async def drop(connection: AsyncConnection, wave_id: int) -> None:
+    """Delete a round that has no notification and no delivery any more."""
+    await connection.execute(text("DELETE FROM segments WHERE wave_id = :id"), {"id": wave_id})
+    await connection.execute(text("DELETE FROM waves WHERE id = :id"), {"id": wave_id})
+
+
 async def drop_unapproved(connection: AsyncConnection) -> None:
     """Delete the rounds of which nothing is left and nothing was ever approved."""
     await connection.execute(

@@ -158,8 +158,8 @@ def test_the_other_side_counts_members_whom_no_export_names(desk):
         await d.directory(both(ALICE, email="b@exemple.example"), both(CLARA, member_number="M3"))
         await d.plan()
         assert [tuple(each) for each in await other_side(d.database)] == [
-            ("clairval", "active", "2024-01-31", 1),
-            ("clairval", "ended", "2023-01-31", 1),
+            ("clairval", "active", "2024-01-31", "unknown", 1),
+            ("clairval", "ended", "2023-01-31", "unknown", 1),
         ]
 
     run(desk, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from people_desk import ADDRESS, NOW, Insured, Practice, both
 from notifier.errors import OperatorError
 from notifier.model import Audience, WaveKind, to_ms
 from notifier.people.rounds import Selection, decide_kind, kind_of, priority
-from notifier.people.waves import plan
+from notifier.people.waves import drop, plan
 from notifier.storage import batches, cycle, deliveries
 from notifier.storage.accounting import account
 
@@ -470,3 +471,73 @@ def test_priorities_of_both_audiences():
     assert priority(Audience.PROFESSIONAL, {"siret"}) == 2
     assert priority(Audience.PAST_MEMBER, {"nir"}) == 1
     assert priority(Audience.INSURED, {"contract"}) == 2
+
+
+# -- taken out, and dropped ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who_left", ["Alice", "Zoé"])
+def test_I1_a_follow_up_that_nobody_began_is_taken_back_of_whom_was_taken_out(desk, who_left):
+    """The claim was given back untouched after the withdrawal, which could not take it back then."""
+
+    async def work(d):
+        await settle_in(d)
+        await send(d, "initial")
+        await round_(d, "follow-up", who=["wave=initial"])
+        await approve(d, "follow-up")
+        rows = await d.rows("SELECT id, identity, sealed FROM persons WHERE kind = 'insured'")
+        ids = {d.vault.unseal("person", row.identity, row.sealed)["forename"]: row.id for row in rows}
+        await d.run("UPDATE persons SET excluded = 'operator' WHERE id = :id", id=ids[who_left])
+        await round_(d, "follow-up")
+        left = await told(d, "follow-up")
+        states = await d.rows(
+            "SELECT d.state FROM deliveries d JOIN waves w ON w.id = d.wave_id WHERE w.name = 'follow-up' "
+            "AND d.state = 'withdrawn'"
+        )
+        replanned = await d.rows("SELECT body FROM entries WHERE kind = 'notification_replanned'")
+        await balanced(d)
+        return left, len(states), [json.loads(body)["facts"]["reason"] for (body,) in replanned]
+
+    left, withdrawn, reasons = story(desk, work)
+    assert left[who_left][3:] == ("none", "operator")
+    assert all(each[3] != "none" for name, each in left.items() if name != who_left)
+    assert (withdrawn, reasons) == (1, ["excluded"])
+
+
+def test_I1_a_rectification_is_not_taken_back_of_whom_the_operator_withdrew(desk):
+    async def work(d):
+        await settle_in(d)
+        await send(d, "initial")
+        await d.run("UPDATE persons SET excluded = 'operator' WHERE id = 1")
+        await round_(d, "rectification")
+        await approve(d, "rectification")
+        before = await d.rows("SELECT * FROM deliveries ORDER BY id")
+        await round_(d, "rectification")
+        return before, await d.rows("SELECT * FROM deliveries ORDER BY id")
+
+    before, after = story(desk, work)
+    assert before == after and len({row.wave_id for row in before}) == 2
+
+
+def test_I1_a_round_is_dropped_as_long_as_nothing_of_it_is_approved(desk):
+    async def work(d):
+        await settle_in(d)
+        await send(d, "initial")
+        before = await d.dump()
+        await round_(d, "follow-pu", WaveKind.FOLLOW_UP, ["wave=initial"])
+        assert await drop(d.database, "follow-pu", by="dpo", now=NOW) == 5
+        after = await d.dump()
+        assert {name: rows for name, rows in after.items() if name != "exposure_sets"} == {
+            name: rows for name, rows in before.items() if name != "exposure_sets"
+        }
+        [(body,)] = await d.rows("SELECT body FROM entries WHERE kind = 'wave_dropped'")
+        assert json.loads(body)["facts"] == {
+            "by": "dpo", "kind": "follow-up", "notifications": 5, "wave": "follow-pu",
+        }  # fmt: skip
+        for name, said in (("initial", "was approved"), ("follow-pu", "no wave")):
+            with pytest.raises(OperatorError, match=said):
+                await drop(d.database, name, by="dpo", now=NOW)
+        assert await d.dump() == after
+        assert await balanced(d) == {"initial": 5}
+
+    story(desk, work)

@@ -427,6 +427,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("contact_id IS NOT NULL"),
             postgresql_where=sa.text("contact_id IS NOT NULL"),
         )
+        batch_op.create_index(
+            "persons_excluded",
+            ["excluded"],
+            unique=False,
+            sqlite_where=sa.text("excluded <> ''"),
+            postgresql_where=sa.text("excluded <> ''"),
+        )
         batch_op.create_index("persons_identity", ["identity", "sender"], unique=True)
 
     op.create_table(
@@ -581,6 +588,7 @@ def downgrade() -> None:
     op.drop_table("attempts")
     with op.batch_alter_table("persons", schema=None) as batch_op:
         batch_op.drop_index("persons_identity")
+        batch_op.drop_index("persons_excluded")
         batch_op.drop_index(
             "persons_contact",
             sqlite_where=sa.text("contact_id IS NOT NULL"),
