@@ -191,9 +191,13 @@ class Vault:
 
     def reference(self, *parts: str) -> str:
         """A case reference, ``XXXX-XXXX-XXXX``: 60 bits in Crockford's base32."""
-        value = int.from_bytes(self.token("case", *parts)[:8], "big") >> 4
+        value = self.reference_number(*parts)
         letters = "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(55, -1, -5))
         return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
+
+    def reference_number(self, *parts: str) -> int:
+        """The 60 bits that :meth:`reference` spells: what a look-up finds it by."""
+        return int.from_bytes(self.token("case", *parts)[:8], "big") >> 4
 
     def blinded_sha256(self, kind: str, token: bytes, attempt: int, content: bytes) -> str:
         """SHA-256 over a 16-byte blinding value and ``content``, hex. A bare hash of a reply or a notice in a proof
@@ -244,6 +248,18 @@ def spelled_reference(text: str) -> str:
     """
     letters = "".join(letter for letter in text.upper() if letter.isalnum()).translate(str.maketrans("OIL", "011"))
     return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
+
+
+def number_of_reference(spelled: str) -> int:
+    """Inverse of the spelling of :meth:`Vault.reference`; raises ValueError for what is none.
+
+    >>> number_of_reference("0000-0000-001Z")
+    63
+    """
+    value = 0
+    for letter in spelled.replace("-", ""):
+        value = value << 5 | _CROCKFORD.index(letter)
+    return value
 
 
 def ranked_key(group: bytes, rank: int) -> bytes:

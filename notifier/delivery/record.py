@@ -178,12 +178,18 @@ def _replacement(
     Where the first address only never answered, the second would wait as long: by letter, then."""
     if decision.event is Event.REFUSE and held.has_second and not held.is_second:
         token = _free_token(connection, vault, held, "mail")
-        written = deliveries.write_second(connection, held, token=token, state=State.QUEUED, now_ms=now_ms)
+        number = vault.reference_number(token.hex())
+        written = deliveries.write_second(
+            connection, held, token=token, reference=number, state=State.QUEUED, now_ms=now_ms
+        )
         return (token if written else b""), "second_address"
     if not held.has_postal:
         return b"", "unreachable"
     token = _free_token(connection, vault, held, "post")
-    written = deliveries.write_letter(connection, held, token=token, state=State.TO_PRINT, now_ms=now_ms)
+    number = vault.reference_number(token.hex())
+    written = deliveries.write_letter(
+        connection, held, token=token, reference=number, state=State.TO_PRINT, now_ms=now_ms
+    )
     return (token if written else b""), "post"
 
 

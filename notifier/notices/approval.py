@@ -174,7 +174,9 @@ async def _freeze(
         now=now,
         files=files,
     )
-    frozen = await batches.freeze_notifications(connection, wave_id, batch_id)
+    frozen = await batches.freeze_notifications(
+        connection, wave_id, batch_id, lambda token: vault.reference_number(token.hex())
+    )
     assert frozen == notifications  # counted in this very transaction
     facts = {
         "wave": wave,
@@ -187,7 +189,12 @@ async def _freeze(
     }
     await journal.append(connection, [Entry(now, "batch_approved", name, facts)])
     async for chunk in batches.frozen_notifications(connection, wave_id, batch_id):
-        await journal.append(connection, (_frozen_entry(vault, wave, number, each, now) for each in chunk))
+        entries = [_frozen_entry(vault, wave, number, each, now) for each in chunk]
+        await journal.append(connection, entries)
+        await batches.note_pseudonyms(
+            connection,
+            ((bytes.fromhex(entry.subject), each.person) for entry, each in zip(entries, chunk, strict=True)),
+        )
     return wave, frozen, number, batch_id, name
 
 

@@ -1,7 +1,8 @@
 """Whom somebody means: the case reference of a notice, or the start of a person's pseudonym.
 
-Neither is stored: both follow from the keys. A look-up makes them anew for one delivery after the other (some seconds
-for ten million), once for a whole list.
+Both follow from the keys, and are noted when a notice is approved: a reference with its delivery, a pseudonym with its
+person. Until then nobody bears a reference; pseudonyms of people whom no approval named yet, and starts of fewer than
+12 digits, are made anew for one person after the other (some seconds for ten million), once for a whole list.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from notifier.errors import OperatorError
 from notifier.storage import evidence, removals
 from notifier.storage.database import Connection
 from notifier.storage.removals import Named
-from notifier.vault import Vault, spelled_reference
+from notifier.vault import Vault, number_of_reference, spelled_reference
 
 _REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){2}")
+DIGITS, UNMISTAKABLE = 32, 12  # hex digits of a pseudonym; so many that no two persons share them by chance
 _PSEUDONYM = re.compile(r"[0-9a-f]{8,32}")
 
 
@@ -54,7 +56,13 @@ async def deliveries_of(
     found: dict[str, tuple[int, bytes]] = {}
     if not wanted:
         return found
-    async with aclosing(evidence.delivery_tokens(connection)) as deliveries:
+    for reference in wanted:
+        for delivery, token in await evidence.with_reference(connection, number_of_reference(reference)):
+            if vault.reference(token.hex()) == reference:
+                found[reference] = (delivery, token)
+    if len(found) == len(wanted):
+        return found
+    async with aclosing(evidence.unreferenced_tokens(connection)) as deliveries:
         async for delivery, token in deliveries:
             if (reference := vault.reference(token.hex())) in wanted:
                 found[reference] = (delivery, token)
@@ -65,6 +73,12 @@ async def deliveries_of(
 
 async def _by_pseudonym(connection: Connection, vault: Vault, starts: set[str]) -> dict[str, list[Named]]:
     found: dict[str, list[Named]] = {}
+    for start in sorted(each for each in starts if len(each) >= UNMISTAKABLE):
+        bounds = (bytes.fromhex(start.ljust(DIGITS, end)) for end in "0f")
+        for each in await removals.with_pseudonym(connection, *bounds):
+            if vault.pseudonym(each.sender, each.identity).startswith(start):
+                found.setdefault(start, []).append(each)
+    starts = starts - found.keys()
     if not starts:
         return found
     lengths = sorted({len(start) for start in starts})

@@ -26,7 +26,7 @@ from notifier.proof.verifier.verify import PERSON_FORMAT, canonical
 from notifier.storage import checkpoints, evidence, journal
 from notifier.storage.database import Connection, Database
 from notifier.storage.journal import LeafRow
-from notifier.vault import Vault, spelled_reference
+from notifier.vault import Vault, number_of_reference, spelled_reference
 
 PAGE = 50_000  # leaf hashes read at once
 
@@ -91,12 +91,21 @@ def _blinds(vault: Vault, entry: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 
 async def _delivery(connection: Connection, vault: Vault, reference: str) -> tuple[int, bytes]:
-    """The delivery of a reference. None is stored (it follows from the token): each is made until one fits."""
-    async with aclosing(evidence.delivery_tokens(connection)) as deliveries:
+    """The delivery of a reference, as its approval noted it; where none was noted, each is made until one fits."""
+    try:
+        number = number_of_reference(reference)
+    except ValueError:
+        raise OperatorError("this is no case reference: XXXX-XXXX-XXXX, as it is printed on the notice") from None
+    for delivery, token in await evidence.with_reference(connection, number):
+        if vault.reference(token.hex()) == reference:
+            return delivery, token
+    async with aclosing(evidence.unreferenced_tokens(connection)) as deliveries:
         async for delivery, token in deliveries:
             if vault.reference(token.hex()) == reference:
                 return delivery, token
-    raise OperatorError("no notice has this reference: compare it with the one printed on the notice")
+    raise OperatorError(
+        "no notice has this reference (one that is not approved has none yet): compare it with the one printed on it"
+    )
 
 
 async def _entries(connection: Connection, vault: Vault, reference: str, size: int) -> list[LeafRow]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,6 +44,7 @@ class FrozenNotification:
     audience: str
     exposures: str
     token: bytes
+    person: int
 
 
 async def wave_id(connection: AsyncConnection, wave: str) -> int | None:
@@ -100,16 +102,24 @@ async def insert_batch(
     return batch_id, number
 
 
-async def freeze_notifications(connection: AsyncConnection, wave: int, batch_id: int) -> int:
+REFERENCE = "case_reference"  # the name of a function
+
+
+async def freeze_notifications(
+    connection: AsyncConnection, wave: int, batch_id: int, reference: Callable[[bytes], int]
+) -> int:
     """Give every notification of the wave that has no batch this one, and their deliveries too. Returns how many
-    notifications. A delivery that an earlier batch approved stays there (a household that grew)."""
+    notifications. A delivery that an earlier batch approved stays there (a household that grew). ``reference``: the
+    number of the case reference that a token makes, by which a look-up finds the delivery."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.create_function(REFERENCE, 1, reference, deterministic=True)
     parameters = {"wave": wave, "batch": batch_id}
     frozen = await connection.execute(
         text("UPDATE notifications SET batch_id = :batch WHERE wave_id = :wave AND batch_id IS NULL"), parameters
     )
     await connection.execute(
         text(
-            "UPDATE deliveries SET batch_id = :batch, "
+            f"UPDATE deliveries SET batch_id = :batch, reference = {REFERENCE}(token), "  # noqa: S608  (our words)
             "priority = (SELECT s.priority FROM segments s WHERE s.id = deliveries.segment_id) "
             "WHERE wave_id = :wave AND batch_id IS NULL AND id IN "
             "(SELECT delivery_id FROM notifications WHERE wave_id = :wave AND batch_id = :batch)"
@@ -128,7 +138,7 @@ async def frozen_notifications(
         rows = await connection.execute(
             text(
                 "SELECT n.id, p.sender, p.identity, n.route, n.route_reason, n.review, n.excluded, p.rung, "
-                "n.segment_id, s.audience, e.canonical, COALESCE(d.token, :no_token) FROM notifications n "
+                "n.segment_id, s.audience, e.canonical, COALESCE(d.token, :no_token), p.id FROM notifications n "
                 "JOIN persons p ON p.id = n.person_id JOIN segments s ON s.id = n.segment_id "
                 "JOIN exposure_sets e ON e.id = s.exposure_set_id LEFT JOIN deliveries d ON d.id = n.delivery_id "
                 "WHERE n.id > :last AND n.wave_id = :wave AND n.batch_id = :batch ORDER BY n.id LIMIT :chunk"
@@ -140,6 +150,18 @@ async def frozen_notifications(
             return
         yield chunk
         last = chunk[-1].id
+
+
+async def note_pseudonyms(connection: AsyncConnection, persons: Iterable[tuple[bytes, int]]) -> None:
+    """(pseudonym, person) of those whom an approval names, for look-ups."""
+    rows = [{"pseudonym": pseudonym, "person": person} for pseudonym, person in persons]
+    await connection.execute(
+        text(
+            "INSERT INTO pseudonyms (pseudonym, person_id) VALUES (:pseudonym, :person) "
+            "ON CONFLICT (pseudonym) DO UPDATE SET person_id = excluded.person_id"
+        ),
+        rows,
+    )
 
 
 _BATCHES = (

@@ -306,26 +306,30 @@ def token_exists(connection: Connection, token: bytes) -> bool:
     return connection.execute("SELECT 1 FROM deliveries WHERE token = ?", (token,)).fetchone() is not None
 
 
-def write_letter(connection: Connection, held: Claim, *, token: bytes, state: str, now_ms: int) -> bool:
+def write_letter(connection: Connection, held: Claim, *, token: bytes, reference: int, state: str, now_ms: int) -> bool:
     """The letter that takes the place of a failed e-mail: its notifications now hang on it (I1, I3). False: the
-    e-mail has its letter already."""
-    return _replace(connection, held, "post", token=token, state=state, now_ms=now_ms)
+    e-mail has its letter already. ``reference``: the number of the token's case reference."""
+    return _replace(connection, held, "post", token=token, reference=reference, state=state, now_ms=now_ms)
 
 
-def write_second(connection: Connection, held: Claim, *, token: bytes, state: str, now_ms: int) -> bool:
+def write_second(connection: Connection, held: Claim, *, token: bytes, reference: int, state: str, now_ms: int) -> bool:
     """:func:`write_letter`, but an e-mail to the same contact's second address (I2)."""
-    return _replace(connection, held, "mail", token=token, state=state, now_ms=now_ms)
+    return _replace(connection, held, "mail", token=token, reference=reference, state=state, now_ms=now_ms)
 
 
-def _replace(connection: Connection, held: Claim, channel: str, *, token: bytes, state: str, now_ms: int) -> bool:
+def _replace(
+    connection: Connection, held: Claim, channel: str, *, token: bytes, reference: int, state: str, now_ms: int
+) -> bool:
     inserted = connection.execute(
-        "INSERT INTO deliveries (token, wave_id, segment_id, contact_id, channel, is_second, state, batch_id, attempt, "
-        "retries, doubts, epoch, provider, priority, due_ms, since_ms, replaces_id) VALUES (:token, :wave, :segment, "
+        "INSERT INTO deliveries (token, reference, wave_id, segment_id, contact_id, channel, is_second, state, "
+        "batch_id, attempt, retries, doubts, epoch, provider, priority, due_ms, since_ms, replaces_id) VALUES (:token, "
+        ":reference, :wave, :segment, "
         ":contact, :channel, :channel = 'mail', :state, :batch, 0, 0, 0, 0, CASE WHEN :channel = 'mail' "
         "THEN (SELECT second_provider FROM contacts WHERE id = :contact) ELSE :provider END, "
         "(SELECT priority FROM deliveries WHERE id = :replaces), 0, :now, :replaces) ON CONFLICT DO NOTHING",
         {
             "token": token,
+            "reference": reference,
             "channel": channel,
             "wave": held.wave_id,
             "segment": held.segment_id,

@@ -39,9 +39,18 @@ async def returns_read_ms(connection: AsyncConnection) -> int | None:
     return None if value is None else int(value)
 
 
-async def delivery_tokens(connection: AsyncConnection) -> AsyncGenerator[tuple[int, bytes]]:
-    """(id, token) of every delivery."""
-    async with connection.stream(text("SELECT id, token FROM deliveries ORDER BY id")) as rows:
+BY_REFERENCE = "SELECT id, token FROM deliveries WHERE reference = :reference"
+UNREFERENCED = "SELECT id, token FROM deliveries WHERE batch_id IS NOT NULL AND reference IS NULL ORDER BY id"
+
+
+async def with_reference(connection: AsyncConnection, reference: int) -> list[tuple[int, bytes]]:
+    """(id, token) of the approved deliveries whose case reference has this number: one, but for chance."""
+    return [(row[0], row[1]) for row in await connection.execute(text(BY_REFERENCE), {"reference": reference})]
+
+
+async def unreferenced_tokens(connection: AsyncConnection) -> AsyncGenerator[tuple[int, bytes]]:
+    """(id, token) of approved deliveries whose reference nobody noted: as a rule none."""
+    async with connection.stream(text(UNREFERENCED)) as rows:
         async for row in rows:
             yield row[0], row[1]
 

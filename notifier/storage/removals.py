@@ -93,6 +93,19 @@ async def everybody(connection: AsyncConnection) -> AsyncIterator[list[Named]]:
         yield [Named(*row) for row in part]
 
 
+WITH_PSEUDONYM = (
+    "SELECT p.id, p.sender, p.identity FROM pseudonyms y CROSS JOIN persons p "
+    "WHERE y.pseudonym BETWEEN :first AND :last AND p.id = y.person_id ORDER BY p.id"
+)
+
+
+async def with_pseudonym(connection: AsyncConnection, first: bytes, last: bytes) -> list[Named]:
+    """Persons whose noted pseudonym lies between these two. A number may be somebody else's by now: the caller makes
+    the pseudonym anew."""
+    rows = await connection.execute(text(WITH_PSEUDONYM), {"first": first, "last": last})
+    return [Named(*row) for row in rows]
+
+
 async def informed_by(connection: AsyncConnection, delivery: int) -> list[Named]:
     """The persons whose notification hangs on a delivery."""
     rows = await connection.execute(

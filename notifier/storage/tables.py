@@ -398,12 +398,22 @@ class Notification(SQLModel, table=True):
     )
 
 
+class Pseudonym(SQLModel, table=True):
+    """By which pseudonym the journal knows a person; of those whom an approval named. Follows from the identity key:
+    whatever destroys that key has to empty this table, or the pseudonyms stay linked."""
+
+    __tablename__ = "pseudonyms"
+    pseudonym: bytes = Field(primary_key=True)
+    person_id: int = Field(sa_type=Id)
+
+
 class Delivery(SQLModel, table=True):
     """The life of one notice to one mailbox or letter box. Changed only through delivery/record.py."""
 
     __tablename__ = "deliveries"
     id: int | None = _id()  # type: ignore[assignment]
     token: bytes = Field(unique=True)  # its name in Message-ID, return path and journal
+    reference: int | None = Field(default=None, sa_type=BigInteger)  # the case reference's 60 bits, once approved
     wave_id: int = Field(foreign_key="waves.id")
     segment_id: int = Field(foreign_key="segments.id")
     contact_id: int = Field(foreign_key="contacts.id", sa_type=Id)
@@ -440,6 +450,19 @@ class Delivery(SQLModel, table=True):
             postgresql_where=text("state = 'sending'"),
         ),
         Index("deliveries_wave", "wave_id", "state"),
+        Index(
+            "deliveries_reference",
+            "reference",
+            sqlite_where=text("reference IS NOT NULL"),
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
+        # Empty, or what was approved past the approval: a look-up makes these references anew.
+        Index(
+            "deliveries_unreferenced",
+            "id",
+            sqlite_where=text("batch_id IS NOT NULL AND reference IS NULL"),
+            postgresql_where=text("batch_id IS NOT NULL AND reference IS NULL"),
+        ),
         # One letter (or one e-mail to the second address) for one failed e-mail, however often the failure is reported.
         Index(
             "deliveries_replaces",

@@ -244,6 +244,6 @@ async def remove_vanished(connection: AsyncConnection, reason_start: str, reason
     """Remove them for good, when the file that spoke of them is forgotten; how many."""
     like = {"start": f"{reason_start}%", "ending": f"%{reason_end}"}
     mine = f"(SELECT p.id {_VANISHED})"
-    for table in ("reviews", "notifications"):
+    for table in ("reviews", "notifications", "pseudonyms"):
         await _run(connection, f"DELETE FROM {table} WHERE person_id IN {mine}", **like)
     return await _run(connection, f"DELETE FROM persons WHERE id IN {mine}", **like)

@@ -431,7 +431,7 @@ def test_professionals_with_bank_details_then_nir_then_the_rest_are_claimed(desk
             made, _ = await batches.insert_batch(
                 connection, wave, digest="", bound="{}", notifications=5, approved_by="dpo", now=NOW, files={}
             )
-            await batches.freeze_notifications(connection, wave, made)
+            await batches.freeze_notifications(connection, wave, made, lambda token: 0)
         order = [
             (row.priority, row.canonical)
             for row in await d.rows(

@@ -327,6 +327,7 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("reference", sa.BigInteger(), nullable=True),
         sa.Column("wave_id", sa.Integer(), nullable=False),
         sa.Column("segment_id", sa.Integer(), nullable=False),
         sa.Column("contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -378,6 +379,20 @@ def upgrade() -> None:
             postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
         )
         batch_op.create_index(
+            "deliveries_reference",
+            ["reference"],
+            unique=False,
+            sqlite_where=sa.text("reference IS NOT NULL"),
+            postgresql_where=sa.text("reference IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "deliveries_unreferenced",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("batch_id IS NOT NULL AND reference IS NULL"),
+            postgresql_where=sa.text("batch_id IS NOT NULL AND reference IS NULL"),
+        )
+        batch_op.create_index(
             "deliveries_replaces",
             ["replaces_id"],
             unique=True,
@@ -392,6 +407,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'sending'"),
         )
         batch_op.create_index("deliveries_wave", ["wave_id", "state"], unique=False)
+
+    op.create_table(
+        "pseudonyms",
+        sa.Column("pseudonym", sa.LargeBinary(), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("pseudonym"),
+    )
 
     op.create_table(
         "persons",
@@ -596,6 +618,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("persons")
+    op.drop_table("pseudonyms")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.drop_index("deliveries_wave")
         batch_op.drop_index(
