@@ -205,6 +205,11 @@ DEFECTS: dict[str, Defect] = {
     "born-in-the-future": lost(INSURED, "DATE_NAISSANCE", "birth_implausible", DATE_NAISSANCE="02/08/2055"),
     "born-before-1900": lost(INSURED, "DATE_NAISSANCE", "birth_implausible", DATE_NAISSANCE="02/08/1855"),
     # addresses
+    "a-year-of-joining-that-is-none": Defect(
+        DIRECTORY,
+        f"{HEADINGS[DIRECTORY]};ANNEE_CONTRAT\r\n{row(DIRECTORY)};jadis\r\n".encode(),
+        ("contract_year_unreadable",),
+    ),
     "a-language-that-is-none": csv(DIRECTORY, "language_unreadable", LANGUE="Lefèvre Anne"),
     "email-with-a-comma": csv(DIRECTORY, "email_syntax", EMAIL="anne@wanadoo,fr"),
     "email-of-a-known-typing-error": csv(DIRECTORY, "email_typo", EMAIL="anne@gmial.com"),
