@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from notifier.notices.catalogue import Language
 from notifier.notices.compiled import CompiledNotice
+from notifier.notices.exercise import unmarked
 from notifier.notices.findings import Finding
 from notifier.notices.inspection import Sight, colour, contrast, style_rules, words
 from notifier.notices.personal import Marker
@@ -78,7 +79,7 @@ def check_subject(notice: CompiledNotice, language: Language) -> Iterator[Findin
     """DOMAIN F: plain, names the sender and the person, alarms nobody, tells a lock screen nothing."""
     pattern = notice.composition.subject
     where = f"{notice.composition.base}, line 1"
-    subject = pattern.replace(Marker.NAME.value, TYPICAL_NAME)
+    subject = unmarked(pattern).replace(Marker.NAME.value, TYPICAL_NAME)
     said = f" {' '.join(words(subject)).casefold()} "
     if len(subject) > SUBJECT_LIMIT:
         yield Finding("subject-length", where, f"the subject has {len(subject)} characters: at most {SUBJECT_LIMIT}")

@@ -19,6 +19,7 @@ from notifier.errors import TemplateError
 from notifier.model import SegmentKey
 from notifier.notices.catalogue import RULES, Catalogue, Language
 from notifier.notices.choice import Choice, ChosenParagraph, choose
+from notifier.notices.exercise import mark_body, mark_subject
 from notifier.notices.facts import PERSON, Facts, IncidentFacts, Markdown, escaped, gather, plain
 
 _HEADING = re.compile(r"^# +(.+?) *$")
@@ -94,6 +95,8 @@ def compose(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> Compos
         "complaints": facts.complaints,
     }
     subject, body = texts.base(base, words)
+    if settings.drill is not None:
+        subject, body = mark_subject(subject), mark_body(body, language_code)
     return Composition(
         language=language_code,
         subject=subject,

@@ -4,12 +4,11 @@ a sample. Pure.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from datetime import date
 
-from notifier.campaign import Sender, Settings
+from notifier.campaign import DrillSection, Sender, Settings, is_loopback
 from notifier.notices.encoding import mailbox_address
 from notifier.notices.findings import Finding
 
@@ -20,7 +19,10 @@ _INVENTED = re.compile(r"(?:^|[.@])(?:example|test|invalid|localhost)$|(?:^|[.@]
 def check_settings(settings: Settings) -> list[Finding]:
     """Findings that name the setting as it stands in campaign.toml."""
     found = list(_everywhere(settings))
-    found += _sample(settings) if settings.campaign.sample else _real(settings)
+    if settings.drill is not None:
+        found += _drill(settings, settings.drill)
+    else:
+        found += _sample(settings) if settings.campaign.sample else _real(settings)
     return found
 
 
@@ -34,16 +36,6 @@ def check_dates(settings: Settings, today: date) -> list[Finding]:
             where = f"[[incidents]] {incident.code}: complaint_until"
             found.append(Finding("date", where, "this way to complain has ended: take it out", "warning"))
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a relay of that name is this very machine."""
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _everywhere(settings: Settings) -> Iterator[Finding]:
@@ -85,6 +77,18 @@ def _sample(settings: Settings) -> Iterator[Finding]:
             "relay.host",
             f"a sample campaign sends to this machine only, and {settings.relay.host} is not it: use 127.0.0.1",
         )
+
+
+def _drill(settings: Settings, drill: DrillSection) -> Iterator[Finding]:
+    """A rehearsal writes to own addresses, or to a sink on this machine."""
+    if not drill.recipients and settings.relay.host and not is_loopback(settings.relay.host):
+        text = f"a drill without [drill] recipients sends to this machine only, and {settings.relay.host} is not it"
+        yield Finding("drill-relay", "relay.host", text)
+    for address in drill.recipients:
+        try:
+            mailbox_address(address)
+        except ValueError:
+            yield Finding("address", "drill.recipients", "holds what is no e-mail address: write name@domain")
 
 
 def _real(settings: Settings) -> Iterator[Finding]:
