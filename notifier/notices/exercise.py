@@ -14,7 +14,7 @@ from notifier.notices.facts import Markdown
 _SUBJECT = f"{DRILL_MARK} – "
 _OTHER = "en"
 FIRST: Mapping[str, str] = {
-    "fr": "ceci est une répétition. Les personnes citées sont inventées, personne n'est concerné. N'en tenez pas compte.",
+    "fr": "ceci est une répétition. Les personnes citées sont inventées, personne n'est concerné, rien n'est à faire.",
     "en": "this is a drill. Nobody is concerned, the persons named are invented. There is nothing to do.",
 }
 LAST: Mapping[str, str] = {
