@@ -205,8 +205,10 @@ class Course:
         def work() -> dict[str, Any]:
             path = self._file(name)
             rows = self._commands("intake", path, "--profile", name).body
+            if rows["held"]:
+                raise StepFailed(f"intake: le fichier est retenu ({rows['held'][0]['reason']}) et rien n'en est repris")
             facts = {key: rows[key] for key in ("rows", "records", "rejections", "persons_new", "persons_known")}
-            facts["codes"] = rows.get("codes", {}).get("rejected", {})
+            facts["codes"] = rows["files"][0]["codes"].get("rejected", {})
             if facts["rejections"]:
                 question = f"{name} : {facts['rejections']} lignes rejetées sur {facts['rows']}. Continuer sans elles ?"
                 if self.decide(f"rejections {name}", question, (YES, NO), YES) == NO:

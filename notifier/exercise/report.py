@@ -164,23 +164,24 @@ def _errors(steps: Mapping[str, StepTaken]) -> Iterator[str]:
             yield f"{step.title} : {step.error}"
         if rejected := step.facts.get("rejections"):
             codes = ", ".join(f"{code} {count}" for code, count in (step.facts.get("codes") or {}).items())
-            yield f"{step.title} : {rejected} lignes rejetées{f' ({codes})' if codes else ''}"
+            lines = "ligne rejetée" if rejected == 1 else "lignes rejetées"
+            yield f"{step.title} : {rejected} {lines}{f' ({codes})' if codes else ''}"
     for each in _findings(steps):
         if each["severity"] == "error":
             yield f"Contrôle : {each['where']} : {each['text']}"
     if opened := _fact(steps, "review", "open"):
-        yield f"{opened} cas à examiner"
+        yield f"Cas à examiner : {opened}"
     terms = _fact(steps, "status", "notifications") or {}
     for term, what in (
-        ("unmatched", "personnes sans coordonnées dans le fichier des adhérents"),
-        ("unreachable", "personnes que ni e-mail ni courrier n'atteignent"),
-        ("in_doubt", "remises incertaines"),
-        ("pending", "notifications encore en attente"),
+        ("unmatched", "Personnes sans coordonnées dans le fichier des adhérents"),
+        ("unreachable", "Personnes que ni e-mail ni courrier n'atteignent"),
+        ("in_doubt", "Remises incertaines"),
+        ("pending", "Notifications encore en attente"),
     ):
         if terms.get(term):
-            yield f"{terms[term]} {what}"
-    for name, what in (("refused", "messages refusés"), ("expired", "messages abandonnés après tous les essais")):
+            yield f"{what} : {terms[term]}"
+    for name, what in (("refused", "Messages refusés"), ("expired", "Messages abandonnés après tous les essais")):
         if count := _fact(steps, "send", name):
-            yield f"{count} {what}"
+            yield f"{what} : {count}"
     if _fact(steps, "status", "balances") is False:
         yield "Les comptes ne tombent pas juste"
