@@ -42,12 +42,17 @@ class Diversion:
         place = int.from_bytes(hashlib.sha256(wanted.casefold().encode()).digest()[:8], "big")
         return self.recipients[place % len(self.recipients)]
 
+    def admits(self, address: str) -> bool:
+        """Whether a drill may write to this address."""
+        if self.recipients:
+            return address in self.recipients
+        return is_loopback(self.relay_host) and _NOBODYS.search(address) is not None
+
     def verify(self, envelope: Envelope) -> None:
         """Raises EnvelopeError for a message that is not for the list or the sink, or not marked as a drill's."""
-        if self.recipients:
-            if envelope.recipient not in self.recipients:
+        if not self.admits(envelope.recipient):
+            if self.recipients:
                 raise EnvelopeError(f"delivery {envelope.token}: the recipient is not on the drill's list")
-        elif not (is_loopback(self.relay_host) and _NOBODYS.search(envelope.recipient)):
             raise EnvelopeError(f"delivery {envelope.token}: a drill without a list is for a sink on this machine")
         if not is_marked(envelope.message):
             raise EnvelopeError(f"delivery {envelope.token}: the message does not say {DRILL_MARK} where it must")

@@ -46,7 +46,7 @@ class Drilled:
 
 @pytest.fixture(scope="session")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> Drilled:
-    order = Order(tmp_path_factory.mktemp("drill") / "exercice", insured=60, professionals=6, seed=3, by="Nour Diallo")
+    order = Order(tmp_path_factory.mktemp("drill") / "exercice", insured=52, professionals=3, seed=3, by="Nour Diallo")
     operator = Operator(cut_at="approve")
     with pytest.raises(KeyboardInterrupt):
         run_drill(order, ask=None, say=lambda _: None, start=operator)

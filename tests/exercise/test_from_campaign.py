@@ -46,10 +46,10 @@ def test_i2_i8_every_message_of_a_campaign_s_drill_goes_to_an_own_address(
     monkeypatch,
 ):
     monkeypatch.setenv("NOTIFIER_RELAY__PORT", str(sink.port))
-    order = Order(tmp_path / "exercice", insured=30, professionals=0, seed=5, recipients=OWN, source=source, by="x")
-    done = run_drill(order, ask=None, say=lambda _: None, start=Operator())
-    assert done.went_well, done.report["errors"]
-    assert sink.accepted
+    order = Order(tmp_path / "exercice", insured=20, professionals=0, seed=5, recipients=OWN, source=source, by="x")
+    with pytest.raises(KeyboardInterrupt):  # what follows sending is looked at elsewhere
+        run_drill(order, ask=None, say=lambda _: None, start=Operator(cut_at="status"))
+    assert len(sink.accepted) > 8
     assert set(sink.mailboxes) == set(OWN)
     texts = [message.get_body(("plain",)).get_content() for _, message in sink.messages()]
     assert all(text.startswith("EXERCICE") for text in texts)
