@@ -132,3 +132,10 @@ def test_a_drill_asks_and_without_a_terminal_wants_yes(tmp_path):
     assert result.exit_code == 2
     assert "--yes" in result.output
     assert not (tmp_path / "x").exists()
+
+
+def test_i2_a_test_message_of_a_drill_goes_to_nobody_else_either(drilled):
+    words = ["-C", str(drilled.folder / "campaign"), "send", "--test-to", "quelqu-un@orange.fr"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "own list" in result.output
