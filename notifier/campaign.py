@@ -7,6 +7,7 @@ path. Folders ``templates/`` and ``data/`` inside the campaign folder override t
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -140,6 +141,13 @@ class DoubtSection(_Frozen):
     policy: Literal["resend", "hold"] = "resend"
 
 
+class DrillSection(_Frozen):
+    """``[drill]``: this is a rehearsal (``drill run`` writes the section; its key is of another kind). ``recipients``:
+    own addresses, to which alone it may write; none: a sink on this machine takes everything."""
+
+    recipients: tuple[Text, ...] = ()
+
+
 class KeySection(_Frozen):
     """``[key]``: where the key file lies. Relative to the campaign folder."""
 
@@ -245,6 +253,7 @@ class Settings(_Frozen):
     incidents: tuple[Incident, ...] = ()
     senders: tuple[Sender, ...] = ()
     waves: Mapping[Code, WaveWords] = {}
+    drill: DrillSection | None = None
 
     @model_validator(mode="after")
     def _codes_are_unique(self) -> Settings:
@@ -348,6 +357,16 @@ def resource(folder: Path, name: str, relative: str) -> Path:
     """The file ``relative`` of ``templates`` or ``data``: the campaign's own if it has one, else the shipped one."""
     own = folder / name / relative
     return own if own.is_file() else shipped(name) / relative
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a relay of that name is this very machine."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def categories(folder: Path) -> dict[str, DataCategory]:

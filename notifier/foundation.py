@@ -21,10 +21,10 @@ from pathlib import Path
 from notifier.campaign import FILE, load, shipped
 from notifier.errors import SettingsError
 from notifier.journal.sealer import seal
-from notifier.model import Entry
+from notifier.model import DRILL_ID, Entry
 from notifier.storage import journal
 from notifier.storage.database import create_database, open_database, sqlite_path
-from notifier.vault import Keys, Vault, read_keys, write_key_file
+from notifier.vault import CAMPAIGN, DRILL, Keys, Vault, read_keys, write_key_file
 
 FOLDERS = ("rejections", "logs")
 SAMPLE_KEY = "campaign.key"
@@ -41,8 +41,12 @@ class Founded:
     already: bool
 
 
-def found(directory: Path, *, sample: bool, environment: Mapping[str, str] = os.environ) -> Founded:
-    """Make a campaign in ``directory``, which must be new or empty. A campaign that is there already is left alone."""
+def found(
+    directory: Path, *, sample: bool, environment: Mapping[str, str] = os.environ, drill: str | None = None
+) -> Founded:
+    """Make a campaign in ``directory``, which must be new or empty. A campaign that is there already is left alone.
+    ``drill``: the whole campaign.toml of a rehearsal, whose key is of another kind and lies in its folder: it protects
+    invented persons."""
     directory = directory.absolute()
     if (directory / FILE).exists():
         settings = load(directory, environment)
@@ -50,14 +54,17 @@ def found(directory: Path, *, sample: bool, environment: Mapping[str, str] = os.
         return Founded(vault.campaign_id, directory / settings.key.path, vault.fingerprint, already=True)
     if directory.exists() and any(directory.iterdir()):
         raise SettingsError(f"{directory} is not empty and holds no {FILE}: name a new folder")
-    campaign_id = base64.b32encode(secrets.token_bytes(5)).decode().lower()
+    campaign_id = ("" if drill is None else DRILL_ID) + base64.b32encode(secrets.token_bytes(5)).decode().lower()
     keys = Keys.new(campaign_id)
     vault = Vault(keys)
-    key_path = directory / SAMPLE_KEY if sample else _config_home(environment) / "notifier" / f"{campaign_id}.key"
+    inside = sample or drill is not None
+    key_path = directory / SAMPLE_KEY if inside else _config_home(environment) / "notifier" / f"{campaign_id}.key"
     beside = directory.parent / f".{directory.name}.{campaign_id}"
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        _make(beside, vault, keys, key_path, sample=sample)
+        name = "sample.toml" if sample else "blank.toml"
+        text = drill or (shipped("data") / "campaign" / name).read_text(encoding="utf-8")
+        _make(beside, vault, keys, key_path, text, inside=inside)
         _move(beside, directory)
     except OSError as error:
         raise SettingsError(f"no campaign can be made in {directory}: {error.strerror}") from error
@@ -85,13 +92,12 @@ def _config_home(environment: Mapping[str, str]) -> Path:
     return Path(configured) if configured.startswith("/") else Path.home() / ".config"
 
 
-def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, *, sample: bool) -> None:
+def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, text: str, *, inside: bool) -> None:
     now = datetime.now(UTC)
     beside.mkdir(mode=0o700)
     for name in FOLDERS:
         (beside / name).mkdir(mode=0o700)
-    source = shipped("data") / "campaign" / ("sample.toml" if sample else "blank.toml")
-    text = source.read_text(encoding="utf-8").replace(_KEY_BLANK, str(key_path).replace("\\", "\\\\"))
+    text = text.replace(_KEY_BLANK, str(key_path).replace("\\", "\\\\"))
     (beside / FILE).write_text(text, encoding="utf-8")
     (beside / FILE).chmod(0o600)
     settings = load(beside, environment={})
@@ -99,13 +105,14 @@ def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, *, sample: boo
     create_database(database, vault, now)
     asyncio.run(_first_entry(database, vault, now))
     # SQLite folds the log away when the last connection closes; the three files move together all the same.
-    write_key_file(beside / SAMPLE_KEY if sample else key_path, keys)
+    write_key_file(beside / SAMPLE_KEY if inside else key_path, keys)
     with contextlib.suppress(OSError):
         beside.chmod(0o700)
 
 
 async def _first_entry(database_path: Path, vault: Vault, now: datetime) -> None:
-    facts = {"campaign": vault.campaign_id, "fingerprint": vault.fingerprint}
+    kind = DRILL if vault.is_drill else CAMPAIGN
+    facts = {"campaign": vault.campaign_id, "kind": kind, "fingerprint": vault.fingerprint}
     async with open_database(database_path, vault) as database:
         async with database.write() as connection:
             await journal.append(connection, [Entry(now, "campaign_created", "", facts)])

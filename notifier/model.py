@@ -9,6 +9,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+# How the id of a rehearsal's campaign begins. The id stands in everything that is signed, and the keys of a drill are
+# derived under it (vault.py): nothing that a drill has made can pass for a campaign's.
+DRILL_ID = "drill-"
+DRILL_MARK = "EXERCICE"  # first word of a drill's subject, first and last line of both of its bodies
+
+
+def is_drill(campaign_id: str) -> bool:
+    """Whether a campaign of this id is a rehearsal."""
+    return campaign_id.startswith(DRILL_ID)
+
 
 class Audience(StrEnum):
     """To whom a text speaks."""

@@ -7,6 +7,10 @@ Four independent random keys, each of which can be destroyed alone (DESIGN 6):
 ``reference``  case references, delivery tokens and return-path codes that cannot be guessed
 ``signing``    Ed25519 over checkpoints (RFC 8032)
 
+The keys of a rehearsal (``drill run``) are of another kind: the file says ``"kind": "drill"``, and what it holds is
+only what the keys are derived from, under that kind. Whoever edits the kind or the id gets other keys, which neither
+the drill's database nor its proof knows.
+
 The key file is never in the database nor in its backups. Database + key = the NIRs can be found by trying all:
 treat the pair like the file of NIRs.
 """
@@ -31,12 +35,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from notifier.errors import VaultError
+from notifier.model import is_drill
 
 NONCE_BYTES = 12
 DIGEST_BYTES = 16
 KEY_BYTES = 32
 KEY_NAMES = ("seal", "identity", "reference", "signing")
 ENVIRONMENT = "NOTIFIER_KEY"
+CAMPAIGN, DRILL = "campaign", "drill"  # kinds of key
 
 # Crockford's base32: no I, L, O, U, so that a reference survives being read out on the phone.
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -55,6 +61,11 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys(campaign_id={self.campaign_id!r}, …)"
 
+    @property
+    def kind(self) -> str:
+        """``drill`` or ``campaign``."""
+        return DRILL if is_drill(self.campaign_id) else CAMPAIGN
+
     @classmethod
     def new(cls, campaign_id: str) -> Keys:
         """Fresh random keys."""
@@ -63,7 +74,7 @@ class Keys:
     def dump(self) -> str:
         """The key file's text (JSON)."""
         keys = {name: base64.b64encode(getattr(self, name)).decode() for name in KEY_NAMES}
-        return json.dumps({"campaign": self.campaign_id, **keys}, indent=1) + "\n"
+        return json.dumps({"campaign": self.campaign_id, **keys, "kind": self.kind}, indent=1) + "\n"
 
     @classmethod
     def load(cls, text: str, origin: str) -> Keys:
@@ -71,12 +82,15 @@ class Keys:
         try:
             body = json.loads(text)
             keys = [base64.b64decode(body[name], validate=True) for name in KEY_NAMES]
-            campaign_id = str(body["campaign"])
+            campaign_id, kind = str(body["campaign"]), body.get("kind", CAMPAIGN)
         except (ValueError, KeyError, TypeError) as error:
             raise VaultError(f"{origin} is not a notifier key file") from error
         if any(len(key) != KEY_BYTES for key in keys):
             raise VaultError(f"{origin} holds a key of the wrong length")
-        return cls(campaign_id, *keys)
+        loaded = cls(campaign_id, *keys)
+        if kind != loaded.kind:
+            raise VaultError(f"{origin} was altered: its campaign {campaign_id} is no {kind!r}")
+        return loaded
 
 
 def write_key_file(path: Path, keys: Keys) -> None:
@@ -112,10 +126,12 @@ class Vault:
 
     def __init__(self, keys: Keys) -> None:
         self.campaign_id = keys.campaign_id
-        self._aead = AESGCM(keys.seal)
-        self._identity = hashlib.blake2b(key=keys.identity, digest_size=DIGEST_BYTES)
-        self._reference = hashlib.blake2b(key=keys.reference, digest_size=DIGEST_BYTES)
-        self._signing = Ed25519PrivateKey.from_private_bytes(keys.signing)
+        self.is_drill = keys.kind == DRILL
+        seal, identity, reference, signing = _used(keys)
+        self._aead = AESGCM(seal)
+        self._identity = hashlib.blake2b(key=identity, digest_size=DIGEST_BYTES)
+        self._reference = hashlib.blake2b(key=reference, digest_size=DIGEST_BYTES)
+        self._signing = Ed25519PrivateKey.from_private_bytes(signing)
 
     def __repr__(self) -> str:
         return f"Vault(campaign_id={self.campaign_id!r})"
@@ -238,6 +254,15 @@ class Vault:
         with contextlib.suppress(VaultError):
             return hmac.compare_digest(self.unseal("probe", b"", probe).get("keys", "").encode(), names.encode())
         return False
+
+
+def _used(keys: Keys) -> list[bytes]:
+    """The keys as they are used: a campaign's as they stand, a drill's derived under its kind and its id."""
+    held: list[bytes] = [getattr(keys, name) for name in KEY_NAMES]
+    if keys.kind != DRILL:
+        return held
+    under = f"{DRILL}\0{keys.campaign_id}".encode()
+    return [hashlib.blake2b(under, key=key, person=b"notifier-drill", digest_size=KEY_BYTES).digest() for key in held]
 
 
 def spelled_reference(text: str) -> str:

@@ -20,6 +20,7 @@ from notifier.app.files import (
     undo_import,
 )
 from notifier.app.forgetting import forget_file, look_at_file
+from notifier.app.kit import write_kit
 from notifier.app.notices import approve_wave, check_wave, describe_batch, list_notices, write_preview
 from notifier.app.opened import App, open_campaign, seal, utc_now
 from notifier.app.people import (
@@ -100,6 +101,7 @@ __all__ = [
     "utc_now",
     "withdraw_persons",
     "write_hotline",
+    "write_kit",
     "write_listing",
     "write_preview",
     "write_rejected_values",

@@ -54,6 +54,7 @@ async def send(
 
 async def send_test(app: App, *, wave: str, to: str) -> TestReport:
     """One specimen of each segment of the wave, marked as a test, to one address. No delivery changes."""
+    from notifier.delivery.diversion import Diversion
     from notifier.delivery.specimens import Specimen, send_specimens
     from notifier.notices.encoding import mailbox_address
     from notifier.notices.specimens import test_specimens
@@ -62,6 +63,11 @@ async def send_test(app: App, *, wave: str, to: str) -> TestReport:
         mailbox_address(to)
     except ValueError as error:
         raise OperatorError(f"--test-to: {error}: give one address, and nothing beside it") from error
+    diversion = Diversion.of(app.settings)
+    if diversion is not None and not diversion.admits(to):
+        raise OperatorError(
+            "--test-to: a drill writes to the addresses of its own list, or to its sink, to nobody else"
+        )
     await know_wave(app, wave)
     made = await test_specimens(app.database, app.settings, app.folder, wave=wave)
     if not made:

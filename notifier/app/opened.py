@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from notifier.campaign import Settings, load
-from notifier.errors import OperatorError
+from notifier.errors import OperatorError, VaultError
 from notifier.model import Entry
 from notifier.storage import journal
 from notifier.storage.database import Database, open_database, sqlite_path
@@ -40,11 +40,20 @@ class App:
     by: str
 
 
+def must_be_of_one_kind(settings: Settings, vault: Vault) -> None:
+    """A rehearsal has a rehearsal's key, and a campaign a campaign's. Raises VaultError."""
+    if vault.is_drill and settings.drill is None:
+        raise VaultError("this is the key of a drill, and campaign.toml has no [drill]: nothing was changed")
+    if settings.drill is not None and not vault.is_drill:
+        raise VaultError("campaign.toml has a [drill] section, and this is a campaign's key: nothing was changed")
+
+
 @asynccontextmanager
 async def open_campaign(folder: Path, *, by: str, command: str, writes: bool = True) -> AsyncIterator[App]:
     """Settings, keys and database of ``folder``, after all three were found to belong together."""
     settings = load(folder)
     vault = Vault(read_keys(folder / settings.key.path))
+    must_be_of_one_kind(settings, vault)
     async with open_database(sqlite_path(settings.database, folder), vault) as database:
         app = App(folder, settings, vault, database, by)
         if not writes:

@@ -1,12 +1,12 @@
-"""`notices`: which texts there are, and for whom."""
+"""`notices`: which texts there are, for whom, and what goes with them."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
-from notifier.cli.later_commands import later
 from notifier.cli.matrix_table import matrix_body, matrix_lines
 from notifier.cli.terminal import LEFT, Terminal, command
 
@@ -41,6 +41,42 @@ def list_matrix(terminal: Terminal, kind: str) -> int:
     return asyncio.run(work())
 
 
-notices.add_command(list_matrix)
-notices.add_command(later("kit", "the website's page, questions and answers, the hotline's script", group="notices"))
+@command("kit", short_help="website page, questions and answers, helpline scripts, notes")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write to.")
+@click.option("--wave", default="initial", show_default=True)
+def make_kit(terminal: Terminal, out: Path, wave: str) -> int:
+    """Write what accompanies a wave's notices, each as .html and .md: the website page, questions and answers and
+    helpline scripts by audience, a note to the professions, a note for the house.
+
+    From the frozen texts and facts if a batch of the wave is approved, else from the current ones, and each file says
+    so. With several senders, a folder for each.
+    """
+    from notifier import app
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="notices kit", writes=False) as opened:
+            made = await app.write_kit(opened, out, wave=wave)
+        batches = ", ".join(map(str, made.batches))
+        terminal.result(
+            {
+                "out": str(out),
+                "wave": wave,
+                "version": made.version,
+                "approved": made.approved,
+                "batches": list(made.batches),
+                "files": [str(path) for path in made.files],
+            },
+            *(str(path) for path in made.files),
+            f"Version {made.version}, from the texts as approved (batch {batches})."
+            if made.approved
+            else f"Version {made.version}, from the current texts, which nobody has approved: not to be published yet.",
+        )
+        return 0
+
+    return asyncio.run(work())
+
+
+for _command in (list_matrix, make_kit):
+    notices.add_command(_command)
+
 COMMANDS = [notices]

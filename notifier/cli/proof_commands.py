@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from notifier.cli.later_commands import later
-from notifier.cli.terminal import LEFT, Terminal, command
+from notifier.cli.terminal import Terminal, command
 
 
 @click.group("proof", short_help="the evidence, and its check")
@@ -49,14 +49,14 @@ def export(terminal: Terminal, out: Path) -> int:
 def verify(terminal: Terminal, file: Path, fingerprint: str | None, known_checkpoint: Path | None) -> int:
     """Check a proof pack or a person's proof without the campaign: every hash, every signature, and the counts.
 
-    Exit 1 if it does not hold.
+    Exit 1 if it does not hold; exit 3, and EXERCICE, for the pack of a rehearsal (`drill run`): it proves nothing.
     """
     from notifier.proof.verify import verify as verify_pack
 
     known = known_checkpoint.read_text(encoding="utf-8") if known_checkpoint else None
     verdict = verify_pack(file, fingerprint=fingerprint, known_checkpoint=known)
     terminal.result(verdict.as_json(), *verdict.lines())
-    return 0 if verdict.ok else LEFT
+    return verdict.exit_code
 
 
 @command("person", short_help="one person's own proof")

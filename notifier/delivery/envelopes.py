@@ -13,7 +13,8 @@ from typing import Protocol
 
 from notifier.campaign import Sender
 from notifier.delivery import replies
-from notifier.delivery.transaction import Envelope, sendable, verify
+from notifier.delivery.diversion import Diversion
+from notifier.delivery.transaction import Envelope, EnvelopeError, sendable, verify
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
@@ -39,13 +40,24 @@ class Ready:
     notice_sha256: str
 
 
-def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: frozenset[str]) -> Ready:
-    """Unseal, render, address and verify (I2). Raises EnvelopeError for a message that must not go out."""
+def prepare(
+    held: Claim,
+    vault: Vault,
+    sender: Sender,
+    notice: Notice,
+    listed: frozenset[str],
+    diversion: Diversion | None = None,
+) -> Ready:
+    """Unseal, render, address and verify (I2). ``diversion``: where a rehearsal's messages go; of nothing else.
+    Raises EnvelopeError for a message that must not go out."""
+    if vault.is_drill is not (diversion is not None):
+        raise EnvelopeError("a drill's key and a campaign's settings, or the reverse: nothing goes out")
     contact = Contact.of(vault.unseal("contact", held.identity, held.sealed))
     others = [_contact(vault, one.identity, one.sealed, one.own_identity, one.own_sealed) for one in held.informed]
     token = held.token.hex()
     forbidden = replies.values([contact, *others], listed)
-    recipient = contact.second_email if held.is_second else contact.email
+    own = contact.second_email if held.is_second else contact.email
+    recipient = diversion.address(own) if diversion else own
     path = sendable(recipient)
     if path is None:
         return Ready(None, forbidden, "")
@@ -68,6 +80,9 @@ def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: f
         token=token,
     )
     verify(envelope, recipient)
+    if diversion:
+        diversion.verify(envelope)
+        forbidden = (*forbidden, recipient, recipient.partition("@")[0])
     return Ready(envelope, forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from notifier.campaign import Settings
+from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor, prepare
 from notifier.delivery.report import SendReport, Tally
 from notifier.model import from_ms, to_ms
@@ -26,6 +27,7 @@ async def rehearse(
     now: datetime,
 ) -> SendReport:
     """Render and assert everything that is approved and waits, due or not; change nothing."""
+    diversion = Diversion.of(settings)
     tally, after, page = Tally(), 0, 500
     while limit is None or tally.rendered < limit:
         most = page if limit is None else min(page, limit - tally.rendered)
@@ -35,7 +37,7 @@ async def rehearse(
         after = ids[-1]
         for row in await cycle.read(partial(deliveries.fetch, ids=ids)):
             notice = await notice_for(row.batch_id, row.segment_id)
-            prepare(row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed)
+            prepare(row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed, diversion)
             tally.rendered += 1
     left = await cycle.read(partial(deliveries.left, wave_id=wave_id))
     due = await cycle.read(partial(deliveries.next_due, wave_id=wave_id, resend=settings.doubt.policy == "resend"))

@@ -28,6 +28,7 @@ import aiosmtplib
 
 from notifier.campaign import Settings
 from notifier.delivery import outcomes, replies
+from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor, Ready, prepare
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
@@ -167,6 +168,7 @@ class _Run:
         self._by = by
         self._clock = clock
         self._policy = Policy.of(settings)
+        self._diversion = Diversion.of(settings)
         self._patience = Patience(settings.relay.reply_seconds, settings.relay.final_reply_seconds)
         # Wall time at the start, moved on by the monotonic clock: a step of the wall clock cannot open the gate.
         self._anchor = int(clock().timestamp() * 1_000_000) - time.monotonic_ns() // 1000
@@ -455,7 +457,9 @@ class _Run:
             return None
         try:
             notice = await self._notice_for(claim.batch_id, claim.segment_id)
-            ready = prepare(claim, self._vault, self._settings.sender(claim.sender), notice, self._listed)
+            ready = prepare(
+                claim, self._vault, self._settings.sender(claim.sender), notice, self._listed, self._diversion
+            )
         except Exception as error:  # raised when the claims are given back
             self._fail(error)
             self._release(claim)

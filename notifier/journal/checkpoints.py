@@ -1,7 +1,8 @@
 """Checkpoints: a signed root over the first n entries. Pure; whoever holds the key signs.
 
 A checkpoint is a C2SP ``tlog-checkpoint`` (three lines: origin, size, root) inside a C2SP ``signed-note`` (Ed25519,
-signature type 0x01). Origin and key name are both ``notifier/<campaign id>``.
+signature type 0x01). Origin and key name are both ``notifier/<campaign id>``; of a rehearsal,
+``notifier-drill/<campaign id>``: whatever is signed in a drill says so in its first line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from notifier.errors import JournalError
+from notifier.model import is_drill
 
 ED25519 = b"\x01"
 ROOT_BYTES = 32
@@ -41,7 +43,7 @@ class Checkpoint:
 
 def key_name(campaign_id: str) -> str:
     """The name under which a campaign signs; also the origin of its journal."""
-    name = f"notifier/{campaign_id}"
+    name = f"{'notifier-drill' if is_drill(campaign_id) else 'notifier'}/{campaign_id}"
     if not _KEY_NAME.fullmatch(name):
         raise JournalError("the campaign's id holds white space or a plus sign: no note can carry it")
     return name

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from notifier.notices.catalogue import Language
 from notifier.notices.compiled import CompiledNotice
+from notifier.notices.exercise import unmarked
 from notifier.notices.findings import Finding
 from notifier.notices.inspection import Sight, colour, contrast, style_rules, words
+from notifier.notices.page import Page
 from notifier.notices.personal import Marker
 
 SIZE_LIMIT = 100_000  # bytes of HTML; Gmail cuts off at 102 kB
@@ -27,7 +29,11 @@ _EMPHASIS = re.compile(r"[A-ZÀ-Þ]{4,}(?:\s+[A-ZÀ-Þ]{4,})+")
 
 def check_page(notice: CompiledNotice, sight: Sight, where: str) -> Iterator[Finding]:
     """DOMAIN F: loads nothing, asks nothing, links nowhere, is readable, says the same twice."""
-    page, language = notice.page, notice.composition.language
+    yield from check_bodies(notice.page, notice.composition.language, sight, where)
+
+
+def check_bodies(page: Page, language: str, sight: Sight, where: str) -> Iterator[Finding]:
+    """The same of any page with two bodies. ``sight``: what is seen of its HTML."""
     tags = [tag for tag, _ in sight.tags]
     if "a" in tags:
         yield Finding("link", where, "the notice holds a link: write official addresses as plain text")
@@ -78,7 +84,7 @@ def check_subject(notice: CompiledNotice, language: Language) -> Iterator[Findin
     """DOMAIN F: plain, names the sender and the person, alarms nobody, tells a lock screen nothing."""
     pattern = notice.composition.subject
     where = f"{notice.composition.base}, line 1"
-    subject = pattern.replace(Marker.NAME.value, TYPICAL_NAME)
+    subject = unmarked(pattern).replace(Marker.NAME.value, TYPICAL_NAME)
     said = f" {' '.join(words(subject)).casefold()} "
     if len(subject) > SUBJECT_LIMIT:
         yield Finding("subject-length", where, f"the subject has {len(subject)} characters: at most {SUBJECT_LIMIT}")

@@ -22,6 +22,7 @@ from notifier.notices.bound import bound_settings, canonical_json, differences, 
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
 from notifier.notices.findings import Finding
+from notifier.notices.kit_lint import lint_kit
 from notifier.notices.lint import lint, name_of
 from notifier.notices.readiness import check_dates, check_settings
 from notifier.storage import batches, holds, journal
@@ -67,6 +68,7 @@ def _findings(
         *check_settings(settings, undecided=undecided),
         *check_dates(settings, today),
         *lint([segment.key for segment in segments], catalogue, settings),
+        *lint_kit([segment.key for segment in segments], catalogue, settings, today),
     ]
     return sorted(found, key=lambda finding: finding.severity)
 

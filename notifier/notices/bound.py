@@ -32,6 +32,7 @@ def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
             "pace": True,
             "incidents": True,
             "senders": True,
+            "drill": True,
         },
     )
     if words := settings.waves.get(wave):

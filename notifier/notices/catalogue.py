@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from notifier.campaign import Settings, resource, shipped
 from notifier.errors import SettingsError, TemplateError
@@ -87,11 +87,43 @@ class Language(_Strict):
         return Words(self.salutation, self.neutral_salutation, self.neutral_name, self.unnamed, self.conjunction)
 
 
+class KitText(_Strict):
+    """``[[kit]]``: one text that accompanies the notices. ``groups``: to whom it speaks, or of whom; ``art34``: the
+    four blocks of Art. 34(2) must stand in it."""
+
+    file: str
+    groups: tuple[str, ...] = Field(min_length=1)
+    art34: bool = False
+
+
+class KitWords(_Strict):
+    """``[kit_words]``: the kit's language, its layout, and what programs must be able to say in it."""
+
+    language: str
+    layout: str
+    draft: str
+    batch: str
+    batches: str
+    groups: Mapping[str, str]
+    categories: Mapping[str, str]
+
+
 class _RulesText(_Strict):
     layout: str
     bases: tuple[_RuleText, ...]
     paragraphs: tuple[_RuleText, ...]
     languages: Mapping[str, Language]
+    kit: tuple[KitText, ...] = ()
+    kit_words: KitWords | None = None
+
+    @model_validator(mode="after")
+    def _kit_is_whole(self) -> _RulesText:
+        if self.kit and (self.kit_words is None or self.kit_words.language not in self.languages):
+            raise ValueError("[[kit]] needs [kit_words], in a language that has its [languages.…]")
+        named = set(self.kit_words.groups) if self.kit_words else set()
+        if unknown := sorted({group for text in self.kit for group in text.groups} - named):
+            raise ValueError(f"[[kit]]: [kit_words.groups] has no name for {unknown[0]!r}")
+        return self
 
 
 class _CategoryText(_Strict):
@@ -112,6 +144,8 @@ class Catalogue:
     languages: Mapping[str, Language]
     categories: Mapping[str, DataCategory]
     default_language: str
+    kit: tuple[KitText, ...] = ()
+    kit_words: KitWords | None = None
 
     @classmethod
     def load(cls, folder: Path, settings: Settings) -> Catalogue:
@@ -151,6 +185,8 @@ class Catalogue:
             languages=rules.languages,
             categories=_categories(files[CATEGORIES]),
             default_language=default,
+            kit=rules.kit,
+            kit_words=rules.kit_words,
         )
 
     def language(self, wanted: str) -> str:

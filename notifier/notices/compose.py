@@ -19,6 +19,7 @@ from notifier.errors import TemplateError
 from notifier.model import SegmentKey
 from notifier.notices.catalogue import RULES, Catalogue, Language
 from notifier.notices.choice import Choice, ChosenParagraph, choose
+from notifier.notices.exercise import mark_body, mark_subject
 from notifier.notices.facts import PERSON, Facts, IncidentFacts, Markdown, escaped, gather, plain
 
 _HEADING = re.compile(r"^# +(.+?) *$")
@@ -94,6 +95,8 @@ def compose(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> Compos
         "complaints": facts.complaints,
     }
     subject, body = texts.base(base, words)
+    if settings.drill is not None:
+        subject, body = mark_subject(subject), mark_body(body, language_code)
     return Composition(
         language=language_code,
         subject=subject,
@@ -277,6 +280,10 @@ class _Texts:
         subject = self._render(f"{file}#subject", words, as_subject=True)
         return " ".join(subject.split()), self._render(f"{file}#body", words)
 
+    def whole(self, file: str, words: Mapping[str, object]) -> Markdown:
+        """A text that is neither base nor paragraph: all of it, as it stands."""
+        return Markdown(_PADDED.sub("\n\n", _unbroken(self._render(file, words), self._language)).strip() + "\n")
+
     @staticmethod
     def _portals(chosen: ChosenParagraph, incidents: Sequence[IncidentFacts]) -> list[str]:
         codes = {exposure.incident for exposure in chosen.exposures}
@@ -309,6 +316,11 @@ def _place(error: BaseException, files: Mapping[str, bytes], path: str) -> tuple
             place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
     return place
+
+
+def compose_whole(catalogue: Catalogue, language: str, file: str, words: Mapping[str, object]) -> Markdown:
+    """A text of the catalogue with these words, and nothing personal. Raises TemplateError."""
+    return _texts(catalogue, language).whole(file, words)
 
 
 @lru_cache(maxsize=8)

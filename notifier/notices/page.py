@@ -43,16 +43,21 @@ class Page:
 
 def make_page(composition: Composition, catalogue: Catalogue) -> Page:
     """Both bodies. Raises TemplateError when the layout does not compile."""
-    tokens = _MARKDOWN.parse(composition.markdown)
-    body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
     path, layout = _layout(catalogue, composition.language)
+    return lay_out(composition.markdown, composition.language, composition.facts.sender.brand, path, layout)
+
+
+def lay_out(markdown: str, language: str, title: str, path: str, layout: str) -> Page:
+    """Both bodies of a text in a layout (``path``: its file, for errors). Raises TemplateError."""
+    tokens = _MARKDOWN.parse(markdown)
+    body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
     try:
         html = (
             _environment()
             .from_string(layout)
             .render(
-                language=composition.language,
-                title=composition.facts.sender.brand,
+                language=language,
+                title=title,
                 body=Markup(body),  # noqa: S704  (markdown-it escaped it)
             )
         )

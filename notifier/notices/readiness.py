@@ -4,12 +4,11 @@ a sample. Pure.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from datetime import date
 
-from notifier.campaign import Sender, Settings
+from notifier.campaign import DrillSection, Sender, Settings, is_loopback
 from notifier.notices.encoding import mailbox_address
 from notifier.notices.findings import Finding
 
@@ -21,7 +20,10 @@ def check_settings(settings: Settings, *, undecided: int | None = None) -> list[
     """Findings that name the setting as it stands in campaign.toml. ``undecided``: how many persons of the wave are
     adult dependants whose route nobody decided; None: no plan says so yet."""
     found = list(_everywhere(settings))
-    found += _sample(settings) if settings.campaign.sample else _real(settings, undecided)
+    if settings.drill is not None:
+        found += _drill(settings, settings.drill)
+    else:
+        found += _sample(settings) if settings.campaign.sample else _real(settings, undecided)
     return found
 
 
@@ -35,16 +37,6 @@ def check_dates(settings: Settings, today: date) -> list[Finding]:
             where = f"[[incidents]] {incident.code}: complaint_until"
             found.append(Finding("date", where, "this way to complain has ended: take it out", "warning"))
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a relay of that name is this very machine."""
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _everywhere(settings: Settings) -> Iterator[Finding]:
@@ -86,6 +78,18 @@ def _sample(settings: Settings) -> Iterator[Finding]:
             "relay.host",
             f"a sample campaign sends to this machine only, and {settings.relay.host} is not it: use 127.0.0.1",
         )
+
+
+def _drill(settings: Settings, drill: DrillSection) -> Iterator[Finding]:
+    """A rehearsal writes to own addresses, or to a sink on this machine."""
+    if not drill.recipients and settings.relay.host and not is_loopback(settings.relay.host):
+        text = f"a drill without [drill] recipients sends to this machine only, and {settings.relay.host} is not it"
+        yield Finding("drill-relay", "relay.host", text)
+    for address in drill.recipients:
+        try:
+            mailbox_address(address)
+        except ValueError:
+            yield Finding("address", "drill.recipients", "holds what is no e-mail address: write name@domain")
 
 
 def _real(settings: Settings, undecided: int | None) -> Iterator[Finding]:

@@ -45,6 +45,15 @@ NOT_PROVEN = (
 )
 
 
+DRILL_NOTICE = """EXERCICE - EXERCICE - EXERCICE
+
+Ce dossier est celui d'une répétition (« drill »), faite avec des personnes inventées et une clé d'exercice.
+Il ne prouve rien d'une vraie campagne. Le vérificateur le dit aussi, quoi qu'on change aux fichiers.
+
+
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportReport:
     """What was written."""
@@ -111,7 +120,8 @@ async def _write(
     database: Database, vault: Vault, settings: Settings, counted: Counted, bundle: Bundle, *, now: datetime
 ) -> ExportReport:
     async with database.read() as connection:
-        bundle.add(verifier.README, (Path(verifier.__file__).parent / verifier.README).read_bytes())
+        readme = (Path(verifier.__file__).parent / verifier.README).read_bytes()
+        bundle.add(verifier.README, DRILL_NOTICE.encode() + readme if vault.is_drill else readme)
         roots = await _write_checkpoints(connection, bundle, vault, counted.checkpoint)
         ledger = verifier.Ledger(_observed_until(counted, settings, now))
         await _write_entries(connection, bundle, roots, ledger, counted.checkpoint)
@@ -127,7 +137,7 @@ async def _write(
         )
         await _write_templates(connection, bundle, ledger)
         bundle.add(verifier.PROGRAM, Path(verifier.__file__).read_bytes())
-    facts = {"campaign": vault.campaign_id, "made": utc_text(now)}
+    facts = {"campaign": vault.campaign_id, "kind": _kind(vault), "made": utc_text(now)}
     manifest = bundle.finish(
         facts,
         lambda digest: sign_note(verifier.manifest_text(name, digest), name, vault.public_key, vault.sign),
@@ -217,6 +227,10 @@ async def _write_templates(connection: Connection, bundle: Bundle, ledger: verif
         bundle.add(name, named[name])
 
 
+def _kind(vault: Vault) -> str:
+    return "drill" if vault.is_drill else "campaign"
+
+
 def _observed_until(counted: Counted, settings: Settings, now: datetime) -> str:
     return verifier.observed_until({"as_of": utc_text(now), "observation": _observation(counted, settings)})
 
@@ -265,7 +279,12 @@ def _summary(
     journaled = ledger.table()
     return {
         "format": verifier.FORMAT,
-        "campaign": {"id": vault.campaign_id, "name": settings.campaign.name, "basis": settings.campaign.legal_basis},
+        "campaign": {
+            "id": vault.campaign_id,
+            "kind": _kind(vault),
+            "name": settings.campaign.name,
+            "basis": settings.campaign.legal_basis,
+        },
         "fingerprint": vault.fingerprint,
         "as_of": utc_text(now),
         "observation": _observation(counted, settings),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.model import to_ms
+from notifier.model import from_ms, to_ms
 from notifier.storage.database import insert_many
 
 CHUNK = 5_000
@@ -181,6 +181,12 @@ async def batches(connection: AsyncConnection, wave: str | None = None) -> list[
         text(_BATCHES + "WHERE :wave IS NULL OR w.name = :wave ORDER BY b.id"), {"wave": wave}
     )
     return [StoredBatch(*row) for row in rows]
+
+
+async def approved_at(connection: AsyncConnection, batch_id: int) -> datetime:
+    """When a batch was approved."""
+    found = await connection.execute(text("SELECT approved_ms FROM batches WHERE id = :id"), {"id": batch_id})
+    return from_ms(found.scalar_one())
 
 
 async def unfinished_batches(connection: AsyncConnection, wave: str | None = None) -> list[StoredBatch]:

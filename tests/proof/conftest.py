@@ -65,7 +65,8 @@ class Story:
         self.insert("entries", kind=kind, subject=subject, salt=secrets.token_bytes(32), body=body)
 
     def begin(self) -> None:
-        self.entry("campaign_created", campaign=self.vault.campaign_id, fingerprint=self.vault.fingerprint)
+        kind = "drill" if self.vault.is_drill else "campaign"
+        self.entry("campaign_created", campaign=self.vault.campaign_id, kind=kind, fingerprint=self.vault.fingerprint)
         self.set_id = self.insert("exposure_sets", canonical=EXPOSURES)
         self.members = self.file("directory", rows=0, records=0, rejections=0)
 
@@ -241,7 +242,8 @@ def forge(files: dict[str, bytes], vault: Vault, out: Path) -> Path:
         bundle = Bundle(file, out.parent)
         for path in sorted(files):
             bundle.add(path, files[path])
-        bundle.finish({}, lambda digest: sign_note(manifest_text(name, digest), name, vault.public_key, vault.sign))
+        facts = {"kind": "drill" if vault.is_drill else "campaign"}
+        bundle.finish(facts, lambda digest: sign_note(manifest_text(name, digest), name, vault.public_key, vault.sign))
     return out
 
 

@@ -5,8 +5,9 @@
 
 It trusts nothing inside the pack but the key, and the key only as far as you do: compare the fingerprint that it prints
 with the one you were given when the campaign began. Exit 0: the pack holds. Exit 1: it does not, and each finding says
-why. Exit 2: the file cannot be opened. A copy of this program lies in every pack; it is also what `notifier proof
-verify` runs. The format is specified in docs/journal-format.md, and every rule below names what it comes from.
+why. Exit 2: the file cannot be opened. Exit 3: EXERCICE, a rehearsal's pack: intact, and no proof of anything. A copy
+of this program lies in every pack; it is also what `notifier proof verify` runs. The format is specified in
+docs/journal-format.md, and every rule below names what it comes from.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 FORMAT = "notifier-proof/1"
+REAL, DRILL = "notifier/", "notifier-drill/"  # how the name of a key begins, with which everything is signed
+DRILL_ID = "drill-"  # how the id of a rehearsal's campaign begins
+HELD, REFUSED, UNREADABLE, REHEARSAL = 0, 1, 2, 3  # exit codes
 PERSON_FORMAT = "notifier-person-proof/1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 README, CHECKPOINTS, ENTRIES, SUMMARY, PROGRAM = (
@@ -61,22 +65,31 @@ class Altered(Exception):
 
 @dataclass
 class Verdict:
-    """What the check found. ``ok`` is the verdict; ``findings`` say what is wrong, ``remarks`` what to know besides."""
+    """What the check found. ``ok`` is the verdict; ``findings`` say what is wrong, ``remarks`` what to know besides.
+    ``drill``: signed in a rehearsal. That is never ``ok``, be it intact: it proves nothing of a campaign."""
 
     findings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     fingerprint: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     waves: dict[str, dict[str, int]] = field(default_factory=dict)
+    drill: bool = False
 
     @property
     def ok(self) -> bool:
-        return not self.findings
+        return not self.findings and not self.drill
+
+    @property
+    def exit_code(self) -> int:
+        """0 it holds · 1 it does not · 3 it is intact, and a rehearsal's."""
+        return REFUSED if self.findings else REHEARSAL if self.drill else HELD
 
     def as_json(self) -> dict[str, Any]:
         """The verdict for a program."""
         return {
             "ok": self.ok,
+            "kind": "drill" if self.drill else "campaign",
+            "intact": not self.findings,
             "findings": self.findings,
             "remarks": self.remarks,
             "fingerprint": self.fingerprint,
@@ -86,9 +99,18 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """The verdict for a person."""
-        if not self.ok:
-            return ["REFUSED: this is not what was signed.", *(f"  - {finding}" for finding in self.findings)]
-        lines = ["HOLDS. " + ", ".join(f"{count} {what}" for what, count in self.counts.items()) + "."]
+        exercise = "EXERCICE (drill). " if self.drill else ""
+        if self.findings:
+            wrong = [f"  - {finding}" for finding in self.findings]
+            return [f"REFUSED: {exercise}this is not what was signed.", *wrong]
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items()) + "."
+        lines = [f"HOLDS. {counts}"]
+        if self.drill:
+            lines = [
+                f"{exercise}Ce dossier est celui d'une répétition : intact, et sans valeur pour une vraie campagne.",
+                "  Signed in a rehearsal, with a rehearsal's key: intact, and refused as the proof of a real campaign.",
+                f"  {counts}",
+            ]
         for wave, terms in self.waves.items():
             told = ", ".join(f"{term} {terms[term]}" for term in TERMS if terms.get(term))
             lines.append(f"  wave {wave}: owed {terms.get('owed', 0)} = {told or 'nothing yet'}")
@@ -184,6 +206,10 @@ class Signer(NamedTuple):
     verify: Ed25519
 
     @property
+    def is_drill(self) -> bool:
+        return self.name.startswith(DRILL)
+
+    @property
     def key_id(self) -> bytes:
         return hashlib.sha256(self.name.encode() + b"\n\x01" + self.public_key).digest()[:4]
 
@@ -202,11 +228,17 @@ def read_signer(line: str, verify: Ed25519) -> Signer:
     name, _, encoded = line.split("+", 2)
     key = base64.b64decode(encoded, validate=True)
     signer = Signer(name, key[1:], verify)
-    if len(key) != 33 or signer.line() != line or not re.fullmatch(r"notifier/[^\s+]+", name):
+    campaign = name.partition("/")[2]
+    if len(key) != 33 or signer.line() != line or name != key_name(campaign) or not re.fullmatch(r"[^\s+]+", campaign):
         raise Altered("the public key is malformed")
     if _is_anybodys(signer.public_key):
         raise Altered("the public key is one with which anybody can sign")
     return signer
+
+
+def key_name(campaign: str) -> str:
+    """The name under which a campaign signs. A rehearsal has another one, and an id that no campaign has."""
+    return (DRILL if campaign.startswith(DRILL_ID) else REAL) + campaign
 
 
 def _is_anybodys(public_key: bytes) -> bool:
@@ -516,7 +548,9 @@ class Ledger:
         self.batches: list[dict[str, Any]] = []
         self.frozen: dict[tuple[str, Any], int] = {}
         self.kinds: dict[str, str] = {}  # wave → its kind
+        self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
+            "campaign_created": self._created,
             "import_completed": self._imported,
             "import_undone": self._undone,
             "wave_planned": self._planned,
@@ -562,6 +596,9 @@ class Ledger:
 
     def _replanned(self, person: str, facts: dict[str, Any], _at: str) -> None:
         self.waves.setdefault(facts["wave"], {}).pop(person, None)
+
+    def _created(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
+        self.created.append((facts["campaign"], facts["kind"]))
 
     def _planned(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
         self.kinds[facts["wave"]] = facts["kind"]
@@ -764,8 +801,9 @@ def read_json(content: bytes) -> dict[str, Any]:
 
 def split_notes(text: str) -> list[str]:
     """The notes of checkpoints.txt; an empty line stands between two."""
-    first, *others = text.split("\n\nnotifier/")
-    notes = [first, *("notifier/" + other for other in others)]
+    begin = DRILL if text.startswith(DRILL) else REAL
+    first, *others = text.split(f"\n\n{begin}")
+    notes = [first, *(begin + other for other in others)]
     return [note + "\n" for note in notes[:-1]] + notes[-1:]
 
 
@@ -795,8 +833,13 @@ def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known:
     for name in (README, PROGRAM):
         for _ in pack.blocks(name):
             pass
-    if f"notifier/{summary['campaign']['id']}" != signer.name or summary["fingerprint"] != signer.fingerprint:
+    if key_name(summary["campaign"]["id"]) != signer.name or summary["fingerprint"] != signer.fingerprint:
         verdict.findings.append("the summary speaks of another campaign, or of another key, than the one that signed")
+    kind = "drill" if signer.is_drill else "campaign"
+    if ledger.created != [(summary["campaign"]["id"], kind)]:
+        verdict.findings.append("the journal does not begin as that of this campaign, or of this kind of campaign")
+    if not summary["campaign"]["kind"] == pack.manifest["kind"] == kind:
+        verdict.findings.append("one part of the pack says that this is a rehearsal (drill), another that it is not")
     verdict.findings.extend(compare_summary(summary, ledger))
     _report(verdict, summary, ledger, len(checkpoints), size)
 
@@ -804,7 +847,7 @@ def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known:
 def _check_signature(pack: Pack, verdict: Verdict, fingerprint: str | None, verify: Ed25519) -> Signer:
     """Who signed the manifest, on which everything else in the archive hangs."""
     signer = read_signer(pack.read(KEY).decode().rstrip("\n"), verify)
-    verdict.fingerprint = signer.fingerprint
+    verdict.fingerprint, verdict.drill = signer.fingerprint, signer.is_drill
     signed = open_note(pack.signature, signer)
     if signed != manifest_text(signer.name, pack.manifest_sha256):
         raise Altered("the signature of the pack belongs to another manifest")
@@ -883,12 +926,12 @@ def check_person(content: bytes, verdict: Verdict, fingerprint: str | None, know
     if content != (canonical(proof) + "\n").encode() or proof["format"] != PERSON_FORMAT:
         raise Altered("the proof is not in its canonical form")
     signer = read_signer(proof["key"], verify)
-    verdict.fingerprint = signer.fingerprint
+    verdict.fingerprint, verdict.drill = signer.fingerprint, signer.is_drill
     checkpoint = read_checkpoint(proof["checkpoint"], signer)
     _compare_fingerprint(signer, fingerprint, verdict)
     if known is not None and read_checkpoint(known, signer) != checkpoint:
         verdict.findings.append("the proof rests on another checkpoint than the one you hold: ask for the whole pack")
-    if signer.name != f"notifier/{proof['campaign']}" or not proof["entries"]:
+    if signer.name != key_name(proof["campaign"]) or not proof["entries"]:
         verdict.findings.append("the proof holds no entry, or names another campaign than its key")
     signed = {key: value for key, value in proof.items() if key != "signature"}
     digest = hashlib.sha256(canonical(signed).encode()).hexdigest()
@@ -938,9 +981,9 @@ def main() -> int:
         verdict = check(asked.pack, asked.fingerprint, known)
     except (OSError, UnicodeDecodeError) as error:
         print(f"cannot read: {error}", file=sys.stderr)
-        return 2
+        return UNREADABLE
     print(json.dumps(verdict.as_json(), ensure_ascii=False) if asked.json else "\n".join(verdict.lines()))
-    return 0 if verdict.ok else 1
+    return verdict.exit_code
 
 
 if __name__ == "__main__":
