@@ -13,6 +13,7 @@ from typing import Protocol
 
 from notifier.campaign import Sender
 from notifier.delivery import replies
+from notifier.delivery.return_path import return_path
 from notifier.delivery.transaction import Envelope, sendable, verify
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
@@ -59,9 +60,8 @@ def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: f
         message_id=f"<{token}@{sender.from_domain}>",
         date=from_ms(held.started_ms),
     )
-    code = vault.token("return", token)[:5].hex()
     envelope = Envelope(
-        return_path=f"bounces+{token}.{code}@{sender.bounce_domain or sender.from_domain}",
+        return_path=return_path(vault, held.token, sender.bounce_domain or sender.from_domain),
         recipient=recipient,
         path=path,
         message=message,
