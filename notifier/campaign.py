@@ -32,6 +32,9 @@ class _Frozen(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1)]
+Selector = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$", max_length=63)
+]
 Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
 
 
@@ -155,7 +158,11 @@ class Helpline(_Frozen):
 
 
 class Sender(_Frozen):
-    """``[[senders]]``: who writes. ``names``: how exports write this sender (``["*"]`` = any)."""
+    """``[[senders]]``: who writes. ``names``: how exports write this sender (``["*"]`` = any).
+
+    ``dkim_key``: the RSA key with which we sign (dkim.py), relative to the campaign folder; ``dkim_selector`` without
+    a key: the relay signs, under this selector. ``dkim_public``: selector → SHA-256 of the public key, read from the
+    keys when the campaign is opened and never written by hand."""
 
     code: Code
     names: tuple[Text, ...]
@@ -164,6 +171,11 @@ class Sender(_Frozen):
     from_address: Text
     reply_to: Text
     bounce_domain: str = ""
+    dkim_key: Path | None = None
+    dkim_selector: Selector = ""
+    dkim_ed25519_key: Path | None = None
+    dkim_ed25519_selector: Selector = ""
+    dkim_public: Mapping[str, str] = {}
     website: Text
     postal_address: Text
     dpo_name: str = ""

@@ -15,6 +15,7 @@ from notifier.campaign import Sender
 from notifier.delivery import replies
 from notifier.delivery.return_path import return_path
 from notifier.delivery.transaction import Envelope, sendable, verify
+from notifier.dkim import Signer
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
@@ -40,8 +41,11 @@ class Ready:
     notice_sha256: str
 
 
-def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: frozenset[str]) -> Ready:
-    """Unseal, render, address and verify (I2). Raises EnvelopeError for a message that must not go out."""
+def prepare(
+    held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: frozenset[str], signer: Signer | None = None
+) -> Ready:
+    """Unseal, render, sign, address and verify (I2); ``notice_sha256`` is over the bytes as they go out. Raises
+    EnvelopeError or SigningError for a message that must not."""
     contact = Contact.of(vault.unseal("contact", held.identity, held.sealed))
     others = [_contact(vault, one.identity, one.sealed, one.own_identity, one.own_sealed) for one in held.informed]
     token = held.token.hex()
@@ -60,6 +64,8 @@ def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: f
         message_id=f"<{token}@{sender.from_domain}>",
         date=from_ms(held.started_ms),
     )
+    if signer is not None:
+        message = signer.signed(message, at=from_ms(held.started_ms))
     envelope = Envelope(
         return_path=return_path(vault, held.token, sender.bounce_domain or sender.from_domain),
         recipient=recipient,

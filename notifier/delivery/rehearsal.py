@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
 from notifier.campaign import Settings
 from notifier.delivery.envelopes import NoticeFor, prepare
 from notifier.delivery.report import SendReport, Tally
+from notifier.dkim import Signer
 from notifier.model import from_ms, to_ms
 from notifier.storage import deliveries
 from notifier.storage.cycle import Cycle
@@ -24,6 +26,7 @@ async def rehearse(
     wave_id: int | None,
     limit: int | None,
     now: datetime,
+    signers: Mapping[str, Signer],
 ) -> SendReport:
     """Render and assert everything that is approved and waits, due or not; change nothing."""
     tally, after, page = Tally(), 0, 500
@@ -35,7 +38,7 @@ async def rehearse(
         after = ids[-1]
         for row in await cycle.read(partial(deliveries.fetch, ids=ids)):
             notice = await notice_for(row.batch_id, row.segment_id)
-            prepare(row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed)
+            prepare(row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed, signers.get(row.sender))
             tally.rendered += 1
     left = await cycle.read(partial(deliveries.left, wave_id=wave_id))
     due = await cycle.read(partial(deliveries.next_due, wave_id=wave_id, resend=settings.doubt.policy == "resend"))
