@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from notifier.errors import SettingsError
 from notifier.model import Audience, DataCategory
+from notifier.toml_lines import TomlLines
 
 FILE = "campaign.toml"
 PREFIX = "NOTIFIER_"
@@ -56,6 +57,7 @@ class CampaignSection(_Frozen):
     observe_days: Annotated[int, Field(ge=0)] = 5
     legal_basis: str = "RGPD, article 34"
     notify_by: date | None = None
+    late_because: str = ""  # who accepted, when and why, that notify_by is missed
 
     @field_validator("timezone")
     @classmethod
@@ -141,6 +143,14 @@ class DoubtSection(_Frozen):
     """``[doubt]``: what becomes of a delivery whose final dot may have gone out (RFC 1047)."""
 
     policy: Literal["resend", "hold"] = "resend"
+
+
+class DnsSection(_Frozen):
+    """``[dns]``: whom `check` asks about the senders' domains. ``server``: an address, or address:port; "" = this
+    machine's. ``seconds``: for all questions together."""
+
+    server: str = ""
+    seconds: Annotated[float, Field(gt=0, le=30)] = 3
 
 
 class KeySection(_Frozen):
@@ -253,6 +263,7 @@ class Settings(_Frozen):
     intake: IntakeSection = IntakeSection()
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
+    dns: DnsSection = DnsSection()
     key: KeySection
     incidents: tuple[Incident, ...] = ()
     senders: tuple[Sender, ...] = ()
@@ -297,7 +308,8 @@ def load(folder: Path, environment: Mapping[str, str] = os.environ, *, file: str
     ``file``: another name, of one that is to take its place."""
     path = folder / file
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no {FILE} in {folder}: run `notifier init DIR`, or name the campaign with -C"
@@ -310,7 +322,7 @@ def load(folder: Path, environment: Mapping[str, str] = os.environ, *, file: str
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path, origins)) from error
+        raise SettingsError(_explain(error, path, origins, TomlLines(text))) from error
 
 
 def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
@@ -332,7 +344,7 @@ def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, 
     return origins
 
 
-def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> str:
+def _explain(error: ValidationError, path: Path, origins: Mapping[str, str], lines: TomlLines) -> str:
     told = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join(str(part) for part in fault["loc"])
@@ -341,7 +353,8 @@ def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> 
             "missing": "missing",
         }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         origin = origins.get(where)
-        told.append(f"{origin or path.name}: {where or 'the file'}: {message}" if where else f"{path.name}: {message}")
+        place = origin or f"{path.name}, line {lines.line(*fault['loc'])}"
+        told.append(f"{place}: {where}: {message}" if where else f"{path.name}: {message}")
     return "; ".join(told)
 
 
