@@ -53,7 +53,7 @@ def check_page(notice: CompiledNotice, sight: Sight, where: str) -> Iterator[Fin
 def _frame(html: str, sight: Sight, where: str) -> Iterator[Finding]:
     """What a screen reader and a mail program look for in a page."""
     tags = [tag for tag, _ in sight.tags]
-    if "title" not in tags or not re.search(r"<title>\s*\S", html):
+    if "title" not in tags or not re.search(r"<title>\s*[^<\s]", html):
         yield Finding("title", where, "layout.html: write <title>{{ title }}</title> into <head>")
     if not any(tag == "meta" and attributes.get("charset", "").lower() == "utf-8" for tag, attributes in sight.tags):
         yield Finding("charset", where, 'layout.html: write <meta charset="utf-8"> into <head>')

@@ -30,8 +30,9 @@ class EncodedBody(Protocol):
     def fixed_size(self) -> int:
         """Bytes that do not depend on the person."""
 
-    def filled(self, values: Sequence[str]) -> bytes:
-        """The body with its values, one for each place; lines of a value end with ``\\n``."""
+    def filled(self, values: Sequence[str], known: dict[str, bytes]) -> bytes:
+        """The body with its values, one for each place; lines of a value end with ``\\n``. ``known``: values that
+        this message has in quoted-printable already; what is encoded here is added."""
 
 
 def encoded_body(pieces: Sequence[str]) -> EncodedBody:
@@ -59,9 +60,8 @@ class QuotedPrintable:
     def fixed_size(self) -> int:
         return sum(map(len, self._fixed))
 
-    def filled(self, values: Sequence[str]) -> bytes:
+    def filled(self, values: Sequence[str], known: dict[str, bytes]) -> bytes:
         parts = self._parts.copy()
-        known: dict[str, bytes] = {}  # one value may stand in several places
         for place, value in enumerate(values):
             quoted = known.get(value)
             if quoted is None:
@@ -87,9 +87,9 @@ class Base64:
 
     @property
     def fixed_size(self) -> int:
-        return len(self.filled([""] * (len(self._pieces) - 1)))
+        return len(self.filled([""] * (len(self._pieces) - 1), {}))
 
-    def filled(self, values: Sequence[str]) -> bytes:
+    def filled(self, values: Sequence[str], known: dict[str, bytes]) -> bytes:
         lines: list[bytes] = []
         pending = b""  # not encoded yet: what stands around a value
         for place, phases in enumerate(self._pieces):

@@ -11,6 +11,7 @@ import hashlib
 import html
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -33,6 +34,12 @@ _SPLIT = re.compile(f"([{MARKERS}])")
 _PLACE = b"=_body_="  # where a body goes while the frame is made
 _LIST_ITEM = re.compile(r"(<li\b[^>]*>)\s*" + Marker.CONCERNED.value + r"\s*</li>")
 _TEXT_ITEM = re.compile(r"^([ >]*- )" + Marker.CONCERNED.value + "$", re.MULTILINE)
+_ATTRIBUTES = {
+    Marker.SALUTATION.value: "salutation",
+    Marker.NAME.value: "name",
+    Marker.REFERENCE.value: "reference",
+    Marker.CONCERNED_LINE.value: "concerned_line",
+}
 _SPECIAL = re.compile(r"[&<>\"']")
 _MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>", re.ASCII)
 
@@ -53,27 +60,18 @@ class _Body:
     pieces: tuple[str, ...]  # text, marker, text, marker, …, text
     separator: str
     is_html: bool
+    markers: tuple[str, ...]
 
     def value(self, marker: str, values: PersonalValues) -> str:
-        match marker:
-            case Marker.SALUTATION:
-                value = values.salutation
-            case Marker.NAME:
-                value = values.name
-            case Marker.REFERENCE:
-                value = values.reference
-            case Marker.CONCERNED_LINE:
-                value = values.concerned_line
-            case _:
-                names = values.concerned
-                return self.separator.join([html.escape(name) for name in names] if self.is_html else names)
+        attribute = _ATTRIBUTES.get(marker)
+        if attribute is None:
+            names = values.concerned
+            return self.separator.join([html.escape(name) for name in names] if self.is_html else names)
+        value: str = getattr(values, attribute)
         return html.escape(value) if self.is_html and _SPECIAL.search(value) else value
 
-    @property
-    def markers(self) -> tuple[str, ...]:
-        return self.pieces[1::2]
-
     def values(self, values: PersonalValues) -> list[str]:
+        """What stands at each marker, in their order."""
         return [self.value(marker, values) for marker in self.markers]
 
     def filled(self, values: PersonalValues) -> str:
@@ -120,24 +118,30 @@ class CompiledNotice:
         address = mailbox_address(to, utf8=True).encode()
         values = personal_values(fields, self._words)
         name = encoded_words(values.display_name)
+        known = {values.display_name: name}  # as a rule the subject says it too
         if b"\r\n" in name:
             name = b""  # several words in a phrase: some readers put spaces between them, so the address stands alone
+        quoted: dict[str, bytes] = {}  # one value may stand in several places, and in both bodies
         return b"".join((
             b"To: ", name + FOLD + b"<" + address + b">" if name else address,
-            b"\r\nSubject: ", self._encoded_subject(values),
+            b"\r\nSubject: ", self._encoded_subject(values, known),
             b"\r\nDate: ", _rfc5322_date(date),
             b"\r\nMessage-ID: ", message_id.encode("ascii"),
             b"\r\n", self._top,
-            self._encoded_text.filled(self._text.values(values)),
+            self._encoded_text.filled(self._text.values(values), quoted),
             self._between,
-            self._encoded_html.filled(self._html.values(values)),
+            self._encoded_html.filled(self._html.values(values), quoted),
             self._end,
         ))  # fmt: skip
 
-    def _encoded_subject(self, values: PersonalValues) -> bytes:
+    def _encoded_subject(self, values: PersonalValues, known: Mapping[str, bytes]) -> bytes:
         words = []
         for place, piece in enumerate(self._subject):
-            word = encoded_words(self._text.value(piece, values)) if place % 2 else self._subject_words[place // 2]
+            if place % 2:
+                value = self._text.value(piece, values)
+                word = known[value] if value in known else encoded_words(value)
+            else:
+                word = self._subject_words[place // 2]
             if word:
                 words.append(word)
         return FOLD.join(words)
@@ -197,7 +201,8 @@ def _body(text: str, *, is_html: bool) -> _Body:
     separator = ""
     if items:
         separator = f"</li>\n{items[0]}" if is_html else f"\n{items[0]}"
-    return _Body(tuple(_SPLIT.split(text)), separator, is_html)
+    pieces = tuple(_SPLIT.split(text))
+    return _Body(pieces, separator, is_html, pieces[1::2])
 
 
 def _segment_digest(key: SegmentKey) -> str:

@@ -135,7 +135,8 @@ class Places:
         if finding.code == "lang":
             return next((at for at, row in self._rows(path) if "<html" in row), 1)
         if selector := re.match(r"\S+: ([^:<>]+): ", finding.text):
-            return next((at for at, row in self._rows(path) if row.strip().startswith(selector[1])), 1)
+            # The last: what is kept as a rule stands in the media query at the end (the others are inlined).
+            return max((at for at, row in self._rows(path) if row.strip().startswith(selector[1])), default=1)
         if finding.code == "text-size":
             return next((at for at, row in self._rows(path) if re.search(r"font-size:\s*(?:\d|1[0-5])px", row)), 1)
         return self._layout_hint(path) or next((at for at, row in self._rows(path) if "<style" in row), 1)
