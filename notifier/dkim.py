@@ -201,7 +201,7 @@ def _ed25519(key: Ed25519PrivateKey) -> Callable[[bytes], bytes]:
 def with_public_keys(settings: Settings, folder: Path) -> Settings:
     """The settings with what an approval binds of each key: selector and SHA-256 of the public key (DER). A key that
     cannot be used leaves nothing there; `check`, `approve` and `send` say why."""
-    if not any(path for sender in settings.senders for _, path, _ in _configured(sender)):
+    if not any(path or sender.dkim_public for sender in settings.senders for _, path, _ in _configured(sender)):
         return settings
     senders = []
     for sender in settings.senders:

@@ -242,6 +242,8 @@ def test_without_a_key_nobody_signs(settings, tmp_path):
     assert load_signers(settings, tmp_path) == {}
     assert load_signers(_altered(settings, dkim_selector="relay2024"), tmp_path) == {}, "the relay signs"
     assert with_public_keys(settings, tmp_path) is settings
+    written = _altered(settings, dkim_public={"s1": "by hand"})
+    assert with_public_keys(written, tmp_path).senders[0].dkim_public == {}
 
 
 # -- what an approval binds ----------------------------------------------------------------------------------------
