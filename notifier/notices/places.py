@@ -72,7 +72,7 @@ class Places:
             return replace(
                 finding, file=file, line=int(line) if line and line != "?" else self._line(finding, file, key)
             )
-        if finding.file in self._files:
+        if finding.file in self._files and not _ENTRY.match(finding.text):  # else it is for campaign.toml to mend
             return self._in_frame(finding)
         return self._setting(finding)
 

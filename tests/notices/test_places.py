@@ -130,6 +130,13 @@ def test_what_a_notice_lacks_is_told_beside_its_like(opened, small):
     assert (lacking.file, lacking.line) == (OWN, line_of(small / OWN, "sender.brand"))
 
 
+def test_a_helpline_that_is_not_there_is_for_campaign_toml(opened, small):
+    path = small / "campaign.toml"
+    edit(path, "[senders.helplines.default]", "[senders.helplines.company]")
+    [found] = [each for each in told(opened, small, [key_of()]) if each.code == "helpline"]
+    assert (found.file, found.line, found.severity) == ("campaign.toml", line_of(path, "[[senders]]"), "warning")
+
+
 def test_the_layout_is_told_by_its_line(opened, small):
     found = {each.code: each for each in told(opened, small, [key_of()]) if each.file.endswith("layout.html")}
     assert {"lang", "title", "charset", "contrast"} <= set(found)
