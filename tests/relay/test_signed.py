@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
 import dkim
 import pytest
 
+from notifier.delivery.specimens import Specimen, send_specimens
 from notifier.dkim import load_signers
 from notifier.errors import SettingsError
+from notifier.model import Contact, PersonalFields
 from tests.delivery.keys import with_keys
-from tests.relay.server import Act
+from tests.delivery.rows import TinyNotice, tuned
+from tests.relay.server import Act, serving
 
 ADDRESS = "marie.lenoir@courrier-prive.example"
 
@@ -53,3 +59,18 @@ def test_a_wrong_key_stops_send_before_anything_is_begun(rows, server, sending, 
     assert rows.state(one) == "queued"
     assert server.taken == [] and server.sessions == 0
     assert rows.one("SELECT COUNT(*) FROM attempts") == 0
+
+
+def test_a_test_is_signed_as_the_real_ones_are(server, opened, vault, settings, folder):
+    async def whole() -> None:
+        async with opened() as database, serving(server):
+            chosen = tuned(settings, port=server.port)
+            person = PersonalFields(Contact("Exemple", "Camille"), "0000-EXEM-P1E0")
+            one = Specimen(1, chosen.senders[0], TinyNotice(), person)
+            arguments = {"to": ADDRESS, "wave": "initial", "by": "dpo", "clock": lambda: datetime.now(UTC)}
+            assert (await send_specimens(database, vault, chosen, folder, [one], **arguments)).exit_code == 0
+
+    asyncio.run(whole())
+    (taken,) = server.taken
+    key = load_signers(settings, folder)["clairval"].keys[0]
+    assert dkim.verify(taken.data, dnsfunc=lambda name, timeout=5: key.record.encode())
