@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from notifier.errors import SettingsError
 from notifier.model import Audience, DataCategory
+from notifier.toml_lines import TomlLines
 
 FILE = "campaign.toml"
 PREFIX = "NOTIFIER_"
@@ -33,6 +34,9 @@ class _Frozen(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1)]
+Selector = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$", max_length=63)
+]
 Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
 
 
@@ -54,6 +58,7 @@ class CampaignSection(_Frozen):
     observe_days: Annotated[int, Field(ge=0)] = 5
     legal_basis: str = "RGPD, article 34"
     notify_by: date | None = None
+    late_because: str = ""  # who accepted, when and why, that notify_by is missed
 
     @field_validator("timezone")
     @classmethod
@@ -148,6 +153,14 @@ class DrillSection(_Frozen):
     recipients: tuple[Text, ...] = ()
 
 
+class DnsSection(_Frozen):
+    """``[dns]``: whom `check` asks about the senders' domains. ``server``: an address, or address:port; "" = this
+    machine's. ``seconds``: for all questions together."""
+
+    server: str = ""
+    seconds: Annotated[float, Field(gt=0, le=30)] = 3
+
+
 class KeySection(_Frozen):
     """``[key]``: where the key file lies. Relative to the campaign folder."""
 
@@ -163,7 +176,11 @@ class Helpline(_Frozen):
 
 
 class Sender(_Frozen):
-    """``[[senders]]``: who writes. ``names``: how exports write this sender (``["*"]`` = any)."""
+    """``[[senders]]``: who writes. ``names``: how exports write this sender (``["*"]`` = any).
+
+    ``dkim_key``: the RSA key with which we sign (dkim.py), relative to the campaign folder; ``dkim_selector`` without
+    a key: the relay signs, under this selector. ``dkim_public``: selector → SHA-256 of the public key, read from the
+    keys when the campaign is opened and never written by hand."""
 
     code: Code
     names: tuple[Text, ...]
@@ -172,6 +189,11 @@ class Sender(_Frozen):
     from_address: Text
     reply_to: Text
     bounce_domain: str = ""
+    dkim_key: Path | None = None
+    dkim_selector: Selector = ""
+    dkim_ed25519_key: Path | None = None
+    dkim_ed25519_selector: Selector = ""
+    dkim_public: Mapping[str, str] = {}
     website: Text
     postal_address: Text
     dpo_name: str = ""
@@ -249,6 +271,7 @@ class Settings(_Frozen):
     intake: IntakeSection = IntakeSection()
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
+    dns: DnsSection = DnsSection()
     key: KeySection
     incidents: tuple[Incident, ...] = ()
     senders: tuple[Sender, ...] = ()
@@ -294,7 +317,8 @@ def load(folder: Path, environment: Mapping[str, str] = os.environ, *, file: str
     ``file``: another name, of one that is to take its place."""
     path = folder / file
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no {FILE} in {folder}: run `notifier init DIR`, or name the campaign with -C"
@@ -307,7 +331,7 @@ def load(folder: Path, environment: Mapping[str, str] = os.environ, *, file: str
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path, origins)) from error
+        raise SettingsError(_explain(error, path, origins, TomlLines(text))) from error
 
 
 def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
@@ -329,7 +353,7 @@ def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> dict[str, 
     return origins
 
 
-def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> str:
+def _explain(error: ValidationError, path: Path, origins: Mapping[str, str], lines: TomlLines) -> str:
     told = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join(str(part) for part in fault["loc"])
@@ -338,7 +362,8 @@ def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> 
             "missing": "missing",
         }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         origin = origins.get(where)
-        told.append(f"{origin or path.name}: {where or 'the file'}: {message}" if where else f"{path.name}: {message}")
+        place = origin or f"{path.name}, line {lines.line(*fault['loc'])}"
+        told.append(f"{place}: {where}: {message}" if where else f"{path.name}: {message}")
     return "; ".join(told)
 
 

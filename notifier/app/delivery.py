@@ -24,9 +24,11 @@ async def send(
 ) -> SendReport:
     """Send what is approved and due, from the frozen texts and settings."""
     from notifier.delivery import sender
+    from notifier.dkim import load_signers
     from notifier.notices.approval import NoticeShelf, verify_bound
 
     await know_wave(app, wave)
+    load_signers(app.settings, app.folder)  # what is wrong with a key is said before what it changes
     async with app.database.read() as connection:
         differing = await verify_bound(connection, app.settings, wave=wave)
     if differing:

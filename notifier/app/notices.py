@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from notifier.notices.approval import Approval
     from notifier.notices.lint import Finding
     from notifier.notices.matrix import Matrix
+    from notifier.notices.sender_domain import DomainReport
 
 
 async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) -> list[Path]:
@@ -50,18 +51,43 @@ async def list_notices(app: App, kind: WaveKind) -> Matrix:
     return read_matrix(own_files(app.folder), counted, Catalogue.load(app.folder, app.settings), app.settings, kind)
 
 
-async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | None]:
-    """Findings on texts and settings, and what the relay says (None: [relay] host is blank, a finding tells so)."""
+async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | None, list[DomainReport]]:
+    """Findings on texts and settings, what the relay says (None: [relay] host is blank, a finding tells so), and what
+    the DNS says of each sender's domain; all of it in seconds, whoever does not answer."""
     from notifier.delivery.examination import examine
     from notifier.notices.approval import findings
+    from notifier.notices.places import settings_places
 
     await know_wave(app, wave, may_be_first=True)
     found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
-    found += _key_findings(app)
-    found += await _address_findings(app)
-    found += await _sender_findings(app)
+    others = [*_key_findings(app), *await _address_findings(app), *await _sender_findings(app)]
+    domains = await _domains(app)
+    others += [finding for report in domains for finding in report.findings]
+    found += settings_places(app.folder).located(others)
     relay = app.settings.relay
-    return found, await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
+    examined = await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
+    return sorted(found, key=lambda finding: finding.severity), examined, domains
+
+
+async def _domains(app: App) -> list[DomainReport]:
+    """What the DNS says. A sample's domains are invented: it is asked only if somebody names a server for it."""
+    from notifier.dkim import load_signer
+    from notifier.errors import SettingsError
+    from notifier.notices.name_server import ask
+    from notifier.notices.sender_domain import DomainReport, judge, questions
+
+    senders, dns = app.settings.senders, app.settings.dns
+    if app.settings.campaign.sample and not dns.server:
+        why = dict.fromkeys(("SPF", "DKIM", "DMARC", "MX"), "a sample's domain is invented")
+        return [DomainReport(sender.code, sender.from_domain, not_checked=why) for sender in senders]
+    signed = []
+    for sender in senders:
+        try:
+            signed.append((sender, load_signer(sender, app.folder)))
+        except SettingsError:  # a finding says so
+            signed.append((sender, None))
+    answers = await ask((each for pair in signed for each in questions(*pair)), dns)
+    return [judge(sender, signer, answers) for sender, signer in signed]
 
 
 def _key_findings(app: App) -> list[Finding]:
@@ -73,7 +99,7 @@ def _key_findings(app: App) -> list[Finding]:
     if not mode & 0o077:
         return []
     text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
-    return [Finding("key-mode", "[key] path", text)]
+    return [Finding("key-mode", "key.path", text)]
 
 
 async def _address_findings(app: App) -> list[Finding]:

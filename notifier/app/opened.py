@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from notifier.campaign import Settings, load
+from notifier.dkim import with_public_keys
 from notifier.errors import OperatorError, VaultError
 from notifier.model import Entry
 from notifier.storage import journal
@@ -51,7 +52,7 @@ def must_be_of_one_kind(settings: Settings, vault: Vault) -> None:
 @asynccontextmanager
 async def open_campaign(folder: Path, *, by: str, command: str, writes: bool = True) -> AsyncIterator[App]:
     """Settings, keys and database of ``folder``, after all three were found to belong together."""
-    settings = load(folder)
+    settings = with_public_keys(load(folder), folder)
     vault = Vault(read_keys(folder / settings.key.path))
     must_be_of_one_kind(settings, vault)
     async with open_database(sqlite_path(settings.database, folder), vault) as database:

@@ -36,23 +36,45 @@ def preview(terminal: Terminal, segment: int | None, out: Path | None, wave: str
 @command("check", short_help="texts, settings, relay; blocks on errors")
 @click.option("--wave", default="initial", show_default=True)
 def check(terminal: Terminal, wave: str) -> int:
-    """Check texts and settings against the rules of Art. 34(2), and ask the relay what it offers."""
+    """Check texts and settings against the rules of Art. 34(2) (docs/check-rules.md), ask the relay what it offers,
+    and the DNS what it says of the senders' domains."""
     from notifier import app
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="check", writes=False) as opened:
-            findings, relay = await app.check_wave(opened, wave)
+            findings, relay, domains = await app.check_wave(opened, wave)
         errors = [finding for finding in findings if finding.severity == "error"]
         body = {
             "errors": len(errors),
             "warnings": len(findings) - len(errors),
             "findings": [
-                {"severity": each.severity, "code": each.code, "where": each.where, "text": each.text}
+                {
+                    "severity": each.severity,
+                    "code": each.code,
+                    "file": each.file,
+                    "line": each.line,
+                    "where": each.where,
+                    "text": each.text,
+                }
                 for each in findings
             ],
             "relay": asdict(relay) if relay else None,
+            "domains": [
+                {
+                    "sender": each.sender,
+                    "domain": each.domain,
+                    "checked": list(each.checked),
+                    "not_checked": dict(each.not_checked),
+                }
+                for each in domains
+            ],
         }
-        lines = [f"{each.severity:8} {each.code:28} {each.where}: {each.text}" for each in findings]
+        lines = [f"{each.severity:8} {each.code:28} {each.place}: {each.text}" for each in findings]
+        for each in domains:
+            if each.checked:
+                lines.append(f"{'ok':8} {', '.join(each.checked)} of {each.domain} looked up")
+            for topic, why in each.not_checked.items():
+                lines.append(f"{'':8} {topic} of {each.domain} not checked: {why}")
         if relay:
             lines.append(f"{'ok' if relay.answers and not relay.refused else 'relay':8} {relay.text}")
         lines.append(

@@ -14,7 +14,9 @@ from typing import Protocol
 from notifier.campaign import Sender
 from notifier.delivery import replies
 from notifier.delivery.diversion import Diversion
+from notifier.delivery.return_path import return_path
 from notifier.delivery.transaction import Envelope, EnvelopeError, sendable, verify
+from notifier.dkim import Signer
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
@@ -46,10 +48,13 @@ def prepare(
     sender: Sender,
     notice: Notice,
     listed: frozenset[str],
+    *,
+    signer: Signer | None = None,
     diversion: Diversion | None = None,
 ) -> Ready:
-    """Unseal, render, address and verify (I2). ``diversion``: where a rehearsal's messages go; of nothing else.
-    Raises EnvelopeError for a message that must not go out."""
+    """Unseal, render, sign, address and verify (I2); ``notice_sha256`` is over the bytes as they go out. ``diversion``:
+    where a rehearsal's messages go; of nothing else. Raises EnvelopeError or SigningError for a message that must not
+    go out."""
     if vault.is_drill is not (diversion is not None):
         raise EnvelopeError("a drill's key and a campaign's settings, or the reverse: nothing goes out")
     contact = Contact.of(vault.unseal("contact", held.identity, held.sealed))
@@ -71,9 +76,10 @@ def prepare(
         message_id=f"<{token}@{sender.from_domain}>",
         date=from_ms(held.started_ms),
     )
-    code = vault.token("return", token)[:5].hex()
+    if signer is not None:
+        message = signer.signed(message, at=from_ms(held.started_ms))
     envelope = Envelope(
-        return_path=f"bounces+{token}.{code}@{sender.bounce_domain or sender.from_domain}",
+        return_path=return_path(vault, held.token, sender.bounce_domain or sender.from_domain),
         recipient=recipient,
         path=path,
         message=message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
@@ -9,6 +10,7 @@ from notifier.campaign import Settings
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor, prepare
 from notifier.delivery.report import SendReport, Tally
+from notifier.dkim import Signer
 from notifier.model import from_ms, to_ms
 from notifier.storage import deliveries
 from notifier.storage.cycle import Cycle
@@ -25,6 +27,7 @@ async def rehearse(
     wave_id: int | None,
     limit: int | None,
     now: datetime,
+    signers: Mapping[str, Signer],
 ) -> SendReport:
     """Render and assert everything that is approved and waits, due or not; change nothing."""
     diversion = Diversion.of(settings)
@@ -37,7 +40,10 @@ async def rehearse(
         after = ids[-1]
         for row in await cycle.read(partial(deliveries.fetch, ids=ids)):
             notice = await notice_for(row.batch_id, row.segment_id)
-            prepare(row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed, diversion)
+            prepare(
+                row.at(to_ms(now)), vault, settings.sender(row.sender), notice, listed,
+                signer=signers.get(row.sender), diversion=diversion,
+            )  # fmt: skip
             tally.rendered += 1
     left = await cycle.read(partial(deliveries.left, wave_id=wave_id))
     due = await cycle.read(partial(deliveries.next_due, wave_id=wave_id, resend=settings.doubt.policy == "resend"))

@@ -17,7 +17,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ from notifier.delivery.report import MailLog, Progress, SendReport, Tally
 from notifier.delivery.signals import stopping_signals
 from notifier.delivery.transaction import Patience, transact
 from notifier.delivery.turn import Turn, Wish, take_turn
+from notifier.dkim import Signer, load_signers
 from notifier.errors import OperatorError, RelayUnavailable
 from notifier.model import from_ms, to_ms
 from notifier.storage import deliveries
@@ -88,7 +89,8 @@ async def send(
     resent. ``wave``: only this one's; ``limit``: begin at most so many, spread over the segments; ``dry_run``: render
     and assert everything, open no connection, change nothing.
 
-    Raises CampaignBusy (another sender), RelayUnavailable, SettingsError, OperatorError (no such wave), and whatever
+    Raises CampaignBusy (another sender), RelayUnavailable, SettingsError (a DKIM key that cannot be used is one),
+    OperatorError (no such wave), and whatever
     ``notice_for`` raises, after what was claimed has been finished or given back.
     """
     async with open_cycle(database.path) as cycle:
@@ -98,9 +100,18 @@ async def send(
             if wave_id is None:
                 raise OperatorError(f"there is no wave {wave!r}: `notifier plan` makes one")
         listed = replies.listed_domains(folder)
+        signers = load_signers(settings, folder)  # a key that is no good is told before anything is begun
         if dry_run:
             return await rehearse(
-                cycle, vault, settings, notice_for, listed=listed, wave_id=wave_id, limit=limit, now=clock()
+                cycle,
+                vault,
+                settings,
+                notice_for,
+                listed=listed,
+                wave_id=wave_id,
+                limit=limit,
+                now=clock(),
+                signers=signers,
             )
         relay = await open_relay(settings, folder)
         with ExitStack() as stack:
@@ -114,6 +125,7 @@ async def send(
                 relay=relay,
                 notice_for=notice_for,
                 listed=listed,
+                signers=signers,
                 mail_log=mail_log,
                 wave_id=wave_id,
                 limit=limit,
@@ -146,6 +158,7 @@ class _Run:
         relay: Relay,
         notice_for: NoticeFor,
         listed: frozenset[str],
+        signers: Mapping[str, Signer],
         mail_log: MailLog,
         wave_id: int | None,
         limit: int | None,
@@ -161,6 +174,7 @@ class _Run:
         self._relay = relay
         self._notice_for = notice_for
         self._listed = listed
+        self._signers = signers
         self._mail_log = mail_log
         self._wave_id = wave_id
         self._limit = limit
@@ -457,9 +471,8 @@ class _Run:
             return None
         try:
             notice = await self._notice_for(claim.batch_id, claim.segment_id)
-            ready = prepare(
-                claim, self._vault, self._settings.sender(claim.sender), notice, self._listed, self._diversion
-            )
+            sender, signer = self._settings.sender(claim.sender), self._signers.get(claim.sender)
+            ready = prepare(claim, self._vault, sender, notice, self._listed, signer=signer, diversion=self._diversion)
         except Exception as error:  # raised when the claims are given back
             self._fail(error)
             self._release(claim)

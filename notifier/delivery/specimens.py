@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,6 +30,7 @@ from notifier.delivery.pace import Gate, Pace
 from notifier.delivery.relay import Relay, RelayRefused, open_relay
 from notifier.delivery.signals import stopping_signals
 from notifier.delivery.transaction import Envelope, Patience, sendable, transact, verify
+from notifier.dkim import Signer, load_signers
 from notifier.errors import OperatorError
 from notifier.model import Contact, Entry, PersonalFields, utc_text
 from notifier.storage import pace as pace_rows
@@ -104,17 +105,19 @@ async def send_specimens(
 ) -> TestReport:
     """Send all of them to ``to``, one after the other on one connection.
 
-    Raises OperatorError for an address that no command can carry, SettingsError for the relay's settings, CampaignBusy
-    while a sender runs, RelayUnavailable when the relay does not answer (what was sent before is journaled).
+    Raises OperatorError for an address that no command can carry, SettingsError for the relay or a DKIM key,
+    CampaignBusy while a sender runs, RelayUnavailable when the relay does not answer (what was sent before is
+    journaled).
     """
     path = sendable(to)
     if path is None:
         raise OperatorError("--test-to: this is no address that mail can be sent to")
+    signers = load_signers(settings, folder)
     relay = await open_relay(settings, folder)
     async with open_cycle(database.path) as cycle:
         with ExitStack() as stack:
             stack.enter_context(sender_lock(folder, clock()))
-            run = _Run(cycle, vault, settings, relay, replies.listed_domains(folder), to, path, wave, clock)
+            run = _Run(cycle, vault, settings, relay, replies.listed_domains(folder), to, path, wave, clock, signers)
             stack.enter_context(stopping_signals(run.stopping.set))
             report = TestReport(len(specimens), sum(bool(specimen.batch) for specimen in specimens))
             try:
@@ -152,7 +155,9 @@ class _Run:
         path: str,
         wave: str,
         clock: Callable[[], datetime],
+        signers: Mapping[str, Signer],
     ) -> None:
+        self._signers = signers
         self.stopping = asyncio.Event()
         self._cycle = cycle
         self._vault = vault
@@ -201,6 +206,8 @@ class _Run:
             message_id=f"<{PREFIX}{token}@{sender.from_domain}>",
             date=started.replace(microsecond=0),
         )
+        if (signer := self._signers.get(sender.code)) is not None:
+            message = signer.signed(message, at=started)
         envelope = Envelope(
             return_path=f"bounces+{PREFIX}{token}@{sender.bounce_domain or sender.from_domain}",
             recipient=self._to,

@@ -54,7 +54,7 @@ def verify(envelope: Envelope, recipient: str) -> None:
     """Assert, at the moment of sending, that the envelope goes to the contact's address and to nobody else (I2), and
     that the message cannot be read as two (SMTP smuggling: a bare CR or LF). Raises EnvelopeError."""
     message = envelope.message
-    if envelope.recipient != recipient:
+    if envelope.recipient != recipient or envelope.path != sendable(recipient):
         raise EnvelopeError(f"delivery {envelope.token}: the envelope's recipient is not the contact's address")
     head = message[: message.find(b"\r\n\r\n") + 2]
     named = _TO.findall(head)
@@ -63,8 +63,7 @@ def verify(envelope: Envelope, recipient: str) -> None:
     written = named[0].replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "replace")
     # The address alone, or a phrase of encoded words before it, in which neither "," nor "<" can stand (RFC 2047 5).
     phrase, bracket, address = written.partition("<")
-    is_right = written == recipient or (address == f"{recipient}>" and bool(bracket) and "," not in phrase)
-    if recipient.isascii() and not is_right:
+    if written != envelope.path and not (address == f"{envelope.path}>" and bracket and "," not in phrase):
         raise EnvelopeError(f"delivery {envelope.token}: the message's To is not the contact's address")
     if not (message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r")):
         raise EnvelopeError(f"delivery {envelope.token}: the message holds a bare CR or LF")

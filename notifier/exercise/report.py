@@ -13,7 +13,8 @@ from notifier.campaign import Settings
 from notifier.exercise.logbook import Logbook, StepTaken
 from notifier.exercise.projection import Projection, project
 from notifier.notices.findings import Finding
-from notifier.notices.readiness import check_dates, check_settings
+from notifier.notices.freshness import check_dates
+from notifier.notices.readiness import check_settings
 
 SIZES = (10_000, 100_000, 1_000_000)  # persons, when nobody said how many the real campaign has
 OUTSIDE = {"files"}  # steps before the clock starts: the files come from outside

@@ -50,9 +50,25 @@ def check_bodies(page: Page, language: str, sight: Sight, where: str) -> Iterato
     languages = {tag: attributes.get("lang") for tag, attributes in sight.tags if attributes.get("lang")}
     if languages.get("html") != language or len(languages) < 2 or set(languages.values()) != {language}:
         yield Finding("lang", where, f'layout.html: put lang="{language}" on <html> and on the first element inside')
+    yield from _frame(page.html, sight, where)
     if sight.words != (said := words(page.text)):
         yield Finding("parity", where, f"text and HTML differ, first at {_first_difference(sight.words, said)!r}")
     yield from _ink(sight, where)
+
+
+def _frame(html: str, sight: Sight, where: str) -> Iterator[Finding]:
+    """What a screen reader and a mail program look for in a page."""
+    tags = [tag for tag, _ in sight.tags]
+    if "title" not in tags or not re.search(r"<title>\s*[^<\s]", html):
+        yield Finding("title", where, "layout.html: write <title>{{ title }}</title> into <head>")
+    if not any(tag == "meta" and attributes.get("charset", "").lower() == "utf-8" for tag, attributes in sight.tags):
+        yield Finding("charset", where, 'layout.html: write <meta charset="utf-8"> into <head>')
+    if any(tag == "table" and attributes.get("role") != "presentation" for tag, attributes in sight.tags):
+        yield Finding("table-role", where, 'layout.html: give each table role="presentation": it is layout, no data')
+    if re.search(r"text-align\s*:\s*justify", html):
+        yield Finding("justified", where, "layout.html: justified text is hard to read: text-align: left")
+    if "h1" not in tags:
+        yield Finding("heading", where, 'the notice has no heading: begin it with a line "# …"')
 
 
 def _first_difference(one: Sequence[str], other: Sequence[str]) -> str:

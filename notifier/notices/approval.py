@@ -22,9 +22,12 @@ from notifier.notices.bound import bound_settings, canonical_json, differences, 
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
 from notifier.notices.findings import Finding
+from notifier.notices.freshness import check_dates
 from notifier.notices.kit_lint import lint_kit
 from notifier.notices.lint import lint, name_of
-from notifier.notices.readiness import check_dates, check_settings
+from notifier.notices.places import places_of
+from notifier.notices.readiness import check_settings
+from notifier.notices.signatures import check_signatures
 from notifier.storage import batches, holds, journal
 from notifier.storage.batches import FrozenNotification
 from notifier.storage.database import Connection, Database
@@ -51,7 +54,7 @@ async def findings(database: Database, settings: Settings, folder: Path, *, wave
     async with database.read() as connection:
         segments, held = await segments_of(connection, wave), await holds.held(connection)
         undecided = await adult_dependants_undecided(connection, wave)
-    return _findings(segments, held, Catalogue.load(folder, settings), settings, now, undecided)
+    return _findings(segments, held, Catalogue.load(folder, settings), settings, folder, now, undecided)
 
 
 def _findings(
@@ -59,6 +62,7 @@ def _findings(
     held: Sequence[HeldImport],
     catalogue: Catalogue,
     settings: Settings,
+    folder: Path,
     now: datetime,
     undecided: int | None,
 ) -> list[Finding]:
@@ -67,10 +71,12 @@ def _findings(
         *map(_of_held, held),
         *check_settings(settings, undecided=undecided),
         *check_dates(settings, today),
+        *check_signatures(settings, folder),
         *lint([segment.key for segment in segments], catalogue, settings),
         *lint_kit([segment.key for segment in segments], catalogue, settings, today),
     ]
-    return sorted(found, key=lambda finding: finding.severity)
+    placed = places_of(folder, catalogue).located(found)
+    return sorted(placed, key=lambda finding: finding.severity)
 
 
 def _of_held(file: HeldImport) -> Finding:
@@ -135,10 +141,10 @@ async def approve(
     if newer:
         # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).
         raise OperatorError(f"{newer} files came in since wave {wave} was planned: run `notifier plan`, then approve")
-    found = _findings(segments, held, catalogue, settings, now, undecided)
+    found = _findings(segments, held, catalogue, settings, folder, now, undecided)
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
-        told = "; ".join(f"{each.code} ({each.where}): {each.text}" for each in errors)
+        told = "; ".join(f"{each.code} ({each.place}): {each.text}" for each in errors)
         raise OperatorError(f"{len(errors)} errors block the approval, nothing was frozen: {told}")
     async with database.write() as connection:
         if [segment for segment in await segments_of(connection, wave) if segment.waiting] != segments:

@@ -17,6 +17,8 @@ from notifier.campaign import Settings
 
 _CAMPAIGN = {"name", "sample", "language", "timezone", "legal_basis"}
 _RELAY = {"host", "port", "tls", "ca_file", "allow_plaintext"}
+# Of a DKIM key its selector and its public half's digest are bound; the file may move, and is nobody's to copy.
+_NOT_BOUND = {"names", "dkim_key", "dkim_ed25519_key"}
 _SHOWN = 60  # characters of a value that a difference quotes
 
 
@@ -41,7 +43,7 @@ def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
 
 
 def _without_names(bound: Mapping[str, Any]) -> dict[str, Any]:
-    senders = [{key: value for key, value in sender.items() if key != "names"} for sender in bound["senders"]]
+    senders = [{key: value for key, value in sender.items() if key not in _NOT_BOUND} for sender in bound["senders"]]
     return {**bound, "senders": senders}
 
 

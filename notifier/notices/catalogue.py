@@ -18,6 +18,7 @@ from notifier.errors import SettingsError, TemplateError
 from notifier.model import Audience, DataCategory, Form, WaveKind
 from notifier.notices.choice import Rule
 from notifier.notices.personal import Words, has_marker
+from notifier.toml_lines import TomlLines
 
 TEMPLATES = "templates"
 RULES = f"{TEMPLATES}/catalogue.toml"
@@ -170,7 +171,8 @@ class Catalogue:
         except ValidationError as error:
             fault = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in fault["loc"])
-            raise TemplateError(f"{RULES}: {where}: {fault['msg']}") from error
+            line = TomlLines(files[RULES].decode()).line(*fault["loc"])
+            raise TemplateError(f"{RULES}, line {line}: {where}: {fault['msg']}") from error
         default = settings.campaign.language
         if default not in rules.languages:
             raise TemplateError(f"{RULES}: the campaign's language {default!r} has no [languages.{default}]")
@@ -223,7 +225,8 @@ def _check_text(path: str, content: bytes) -> None:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        raise TemplateError(f"{path} is not UTF-8: save it as UTF-8") from error
+        at = content.count(b"\n", 0, error.start) + 1
+        raise TemplateError(f"{path}, line {at}: is not UTF-8: save it as UTF-8") from error
     for number, line in enumerate(text.split("\n"), 1):
         if has_marker(line):
             raise TemplateError(f"{path}, line {number}: holds a private-use character (U+E000 to U+E004); delete it")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -21,23 +23,24 @@ from functools import lru_cache
 from notifier.campaign import Sender, Settings
 from notifier.errors import TemplateError
 from notifier.model import PersonalFields, SegmentKey, canonical_exposures
+from notifier.notices.bodies import EncodedBody, encoded_body
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compose import Composition, compose
-from notifier.notices.encoding import (
-    FOLD,
-    SOFT_BREAK,
-    encoded_words,
-    mailbox_address,
-    quoted_printable,
-    quoted_value,
-)
+from notifier.notices.encoding import FOLD, encoded_words, mailbox_address
 from notifier.notices.page import Page, make_page
 from notifier.notices.personal import MARKERS, Marker, PersonalValues, Words, personal_values
 
 _SPLIT = re.compile(f"([{MARKERS}])")
-_SLOT = re.compile(rb"=_([0-9]+)_=")  # "=_" cannot come out of quoted-printable
+_PLACE = b"=_body_="  # where a body goes while the frame is made
 _LIST_ITEM = re.compile(r"(<li\b[^>]*>)\s*" + Marker.CONCERNED.value + r"\s*</li>")
 _TEXT_ITEM = re.compile(r"^([ >]*- )" + Marker.CONCERNED.value + "$", re.MULTILINE)
+_ATTRIBUTES = {
+    Marker.SALUTATION.value: "salutation",
+    Marker.NAME.value: "name",
+    Marker.REFERENCE.value: "reference",
+    Marker.CONCERNED_LINE.value: "concerned_line",
+}
+_SPECIAL = re.compile(r"[&<>\"']")
 _MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>", re.ASCII)
 
 
@@ -57,21 +60,19 @@ class _Body:
     pieces: tuple[str, ...]  # text, marker, text, marker, …, text
     separator: str
     is_html: bool
+    markers: tuple[str, ...]
 
     def value(self, marker: str, values: PersonalValues) -> str:
-        match marker:
-            case Marker.SALUTATION:
-                value = values.salutation
-            case Marker.NAME:
-                value = values.name
-            case Marker.REFERENCE:
-                value = values.reference
-            case Marker.CONCERNED_LINE:
-                value = values.concerned_line
-            case _:
-                names = values.concerned
-                return self.separator.join([html.escape(name) for name in names] if self.is_html else names)
-        return html.escape(value) if self.is_html else value
+        attribute = _ATTRIBUTES.get(marker)
+        if attribute is None:
+            names = values.concerned
+            return self.separator.join([html.escape(name) for name in names] if self.is_html else names)
+        value: str = getattr(values, attribute)
+        return html.escape(value) if self.is_html and _SPECIAL.search(value) else value
+
+    def values(self, values: PersonalValues) -> list[str]:
+        """What stands at each marker, in their order."""
+        return [self.value(marker, values) for marker in self.markers]
 
     def filled(self, values: PersonalValues) -> str:
         return "".join(self.value(piece, values) if place % 2 else piece for place, piece in enumerate(self.pieces))
@@ -80,7 +81,9 @@ class _Body:
 class CompiledNotice:
     """What is common to all messages of a segment. Made by :func:`compile_segment`; holds no personal data."""
 
-    def __init__(self, key: SegmentKey, composition: Composition, page: Page, sender: Sender, words: Words) -> None:
+    def __init__(
+        self, key: SegmentKey, composition: Composition, page: Page, sender: Sender, words: Words, campaign: str
+    ) -> None:
         self.key = key
         self.composition = composition
         self.page = page
@@ -89,16 +92,11 @@ class CompiledNotice:
         self._subject_words = tuple(encoded_words(piece) for piece in self._subject[::2])
         self._text = _body(page.text, is_html=False)
         self._html = _body(page.html, is_html=True)
+        self._encoded_text = encoded_body(self._text.pieces[::2])
+        self._encoded_html = encoded_body(self._html.pieces[::2])
         self.segment_digest = _segment_digest(key)
-        fixed = self._assemble(sender)
-        parts = _SLOT.split(fixed)
-        self._fixed = tuple(parts[::2])
-        # One value can stand in several places: each is encoded once per person.
-        bodies = {"t": self._text, "h": self._html}
-        slots = [_slot(int(number)) for number in parts[1::2]]
-        self._needed = tuple(dict.fromkeys(slots))
-        self._places = tuple(self._needed.index(slot) for slot in slots)
-        self._values = tuple((bodies[body], marker) for body, marker in self._needed)
+        # To, Subject, Date and Message-ID stand before it.
+        self._top, self._between, self._end = self._frame(sender, campaign).split(_PLACE)
 
     def read(self, fields: PersonalFields) -> Reading:
         """The notice as this person sees it."""
@@ -111,39 +109,45 @@ class CompiledNotice:
     def render(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> bytes:
         """The complete message for one mailbox, CRLF only.
 
-        ``to``: one address; ``message_id`` with its angle brackets; ``date`` aware. Raises ValueError when ``to`` is no
-        plain mailbox (or needs SMTPUTF8) or ``message_id`` is malformed; the text names no value.
+        ``to``: one address; a local part beyond ASCII stands in To as it is, and the message then needs SMTPUTF8 (RFC
+        6532). ``message_id`` with its angle brackets; ``date`` aware. Raises ValueError when ``to`` is no plain mailbox
+        or ``message_id`` is malformed; the text names no value.
         """
         if _MESSAGE_ID.fullmatch(message_id) is None:
             raise ValueError("a Message-ID is <left@right>")
-        address = mailbox_address(to).encode("ascii")
+        address = mailbox_address(to, utf8=True).encode()
         values = personal_values(fields, self._words)
         name = encoded_words(values.display_name)
+        known = {values.display_name: name}  # as a rule the subject says it too
         if b"\r\n" in name:
             name = b""  # several words in a phrase: some readers put spaces between them, so the address stands alone
-        head = (
+        quoted: dict[str, bytes] = {}  # one value may stand in several places, and in both bodies
+        return b"".join((
             b"To: ", name + FOLD + b"<" + address + b">" if name else address,
-            b"\r\nSubject: ", self._encoded_subject(values),
+            b"\r\nSubject: ", self._encoded_subject(values, known),
             b"\r\nDate: ", _rfc5322_date(date),
             b"\r\nMessage-ID: ", message_id.encode("ascii"),
-            b"\r\n",
-        )  # fmt: skip
-        encoded = [_stand(body.value(marker, values)) for body, marker in self._values]
-        message = [b""] * (2 * len(self._fixed) - 1)
-        message[::2] = self._fixed
-        message[1::2] = [encoded[place] for place in self._places]
-        return b"".join(head) + b"".join(message)
+            b"\r\n", self._top,
+            self._encoded_text.filled(self._text.values(values), quoted),
+            self._between,
+            self._encoded_html.filled(self._html.values(values), quoted),
+            self._end,
+        ))  # fmt: skip
 
-    def _encoded_subject(self, values: PersonalValues) -> bytes:
+    def _encoded_subject(self, values: PersonalValues, known: Mapping[str, bytes]) -> bytes:
         words = []
         for place, piece in enumerate(self._subject):
-            word = encoded_words(self._text.value(piece, values)) if place % 2 else self._subject_words[place // 2]
+            if place % 2:
+                value = self._text.value(piece, values)
+                word = known[value] if value in known else encoded_words(value)
+            else:
+                word = self._subject_words[place // 2]
             if word:
                 words.append(word)
         return FOLD.join(words)
 
-    def _assemble(self, sender: Sender) -> bytes:
-        """The message without its personal headers, slots where personal values go."""
+    def _frame(self, sender: Sender, campaign: str) -> bytes:
+        """The message without its personal headers, places where the bodies go."""
         boundary = f"=_{hashlib.sha256(b'boundary' + self.segment_digest.encode()).hexdigest()[:32]}"
         message = EmailMessage(policy=SMTP)
         message["From"] = Address(sender.brand, addr_spec=mailbox_address(sender.from_address))
@@ -152,19 +156,28 @@ class CompiledNotice:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834
         message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
         message["Content-Language"] = self.composition.language
-        message["Feedback-ID"] = ":".join(
-            (self.segment_digest[:12], self.key.wave_kind.value, _token(self.key.wave), sender.code)
-        )
         message["Content-Type"] = f'multipart/alternative; boundary="{boundary}"'
         message.set_payload([])
-        for subtype, body, kind in (("plain", self._text, "t"), ("html", self._html, "h")):
-            part = EmailMessage(policy=SMTP)
-            part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
-            part["Content-Transfer-Encoding"] = "quoted-printable"
-            part["Content-Language"] = self.composition.language
-            part.set_payload(_with_slots(body, kind).decode("ascii"))
-            message.attach(part)
-        return message.as_bytes()
+        for subtype, body in (("plain", self._encoded_text), ("html", self._encoded_html)):
+            message.attach(_part(subtype, body, self.composition.language))
+        # On one line, however long: what reads it looks for one.
+        feedback = _feedback_id(campaign, self.key, self.segment_digest, sender)
+        return f"Feedback-ID: {feedback}\r\n".encode("ascii") + message.as_bytes()
+
+
+def _part(subtype: str, body: EncodedBody, language: str) -> EmailMessage:
+    part = EmailMessage(policy=SMTP)
+    part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    part["Content-Transfer-Encoding"] = body.name
+    part["Content-Language"] = language
+    part.set_payload(_PLACE.decode())
+    return part
+
+
+def _feedback_id(campaign: str, key: SegmentKey, digest: str, sender: Sender) -> str:
+    """``campaign:kind:notice:sender``: at most four fields, the last one stable, nothing of a person (DOMAIN D4)."""
+    notice = f"{_token(key.wave)}-{digest[:12]}"
+    return ":".join((_token(campaign), key.wave_kind.value, notice, sender.code))
 
 
 def compile_segment(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> CompiledNotice:
@@ -173,7 +186,9 @@ def compile_segment(key: SegmentKey, catalogue: Catalogue, settings: Settings) -
     page = make_page(composition, catalogue)
     language = catalogue.languages[composition.language]
     try:
-        return CompiledNotice(key, composition, page, settings.sender(key.sender), language.words)
+        return CompiledNotice(
+            key, composition, page, settings.sender(key.sender), language.words, settings.campaign.name
+        )
     except ValueError as error:
         raise TemplateError(f"{composition.base}: {error}") from error
 
@@ -186,33 +201,8 @@ def _body(text: str, *, is_html: bool) -> _Body:
     separator = ""
     if items:
         separator = f"</li>\n{items[0]}" if is_html else f"\n{items[0]}"
-    return _Body(tuple(_SPLIT.split(text)), separator, is_html)
-
-
-_SLOTS = [(body, marker) for body in ("t", "h") for marker in Marker]
-
-
-def _slot(number: int) -> tuple[str, str]:
-    body, marker = _SLOTS[number]
-    return body, marker.value
-
-
-def _with_slots(body: _Body, kind: str) -> bytes:
-    """The body in quoted-printable, ``=_N_=`` where a personal value stands, soft breaks around it."""
-    parts = []
-    for place, piece in enumerate(body.pieces):
-        if place % 2:
-            parts.append(b"=_%d_=" % _SLOTS.index((kind, Marker(piece))))
-        else:
-            parts.append(quoted_printable(piece))
-    return SOFT_BREAK.join(parts)
-
-
-def _stand(value: str) -> bytes:
-    """A value that may span lines (a list of names), each quoted by itself."""
-    if "\n" not in value:
-        return quoted_value(value)
-    return b"\r\n".join([quoted_value(line) for line in value.split("\n")])
+    pieces = tuple(_SPLIT.split(text))
+    return _Body(pieces, separator, is_html, pieces[1::2])
 
 
 def _segment_digest(key: SegmentKey) -> str:
@@ -231,7 +221,13 @@ def _segment_digest(key: SegmentKey) -> str:
 
 
 def _token(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9-]", "-", text)[:32]
+    """A name as a field of a header: ASCII letters, digits and hyphens, at most 20.
+
+    >>> _token("Exemple : violation de données")
+    'Exemple-violation-de'
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", plain)[:20].strip("-") or "notice"
 
 
 @lru_cache(maxsize=64)

@@ -2,13 +2,14 @@
 
 All of it is made so that a value can be put between two pieces that were encoded long before: in quoted-printable it
 stands between soft line breaks, in a header it is an encoded word of its own (white space between two encoded words
-is not part of the text, RFC 2047 6.2).
+is not part of the text, RFC 2047 6.2). Base64, which knows no such borders, is in ``bodies``.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
+import unicodedata
 
 import idna
 
@@ -18,12 +19,18 @@ SOFT_BREAK = b"=\r\n"
 FOLD = b"\r\n "
 
 _WORD_FRAME = len("=?utf-8?q?") + len("?=")
-# RFC 2047 5 (3): what may stand unencoded in a phrase, which is the narrowest place.
-_WORD_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-_WORD_BYTES = tuple("_" if byte == 0x20 else chr(byte) if byte in _WORD_SAFE else f"={byte:02X}" for byte in range(256))
+_ROOM = WORD_LIMIT - _WORD_FRAME
+_ROOM_BASE64 = _ROOM // 4 * 3  # bytes
+_HEX = tuple(b"=%02X" % byte for byte in range(256))
+# RFC 2047 5 (3): what may stand unencoded in a phrase, which is the narrowest place; "_" is a space.
+_WORD_UNSAFE = re.compile(rb"[^A-Za-z0-9!*+/ -]")
 _QP_PLAIN = re.compile(r"[A-Za-z0-9 ,'&;_-]{1,70}", re.ASCII)
+_QP_UNSAFE = re.compile(rb"[^A-Za-z0-9 ,'&;_-]")
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_MAILBOX = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
+_UTEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"  # RFC 6531 3.3
+_DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_MAILBOX = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*@{_DOMAIN}", re.ASCII)
+_MAILBOX_UTF8 = re.compile(rf"{_UTEXT}(?:\.{_UTEXT})*@{_DOMAIN}")
 
 
 def quoted_printable(text: str) -> bytes:
@@ -38,7 +45,14 @@ def quoted_value(value: str) -> bytes:
     """A personal value, to stand between two soft breaks; of any length, on one or more lines."""
     if _QP_PLAIN.fullmatch(value) and value[-1] != " ":
         return value.encode("ascii")
-    return _quoted_line(value.encode())
+    raw = value.encode()
+    quoted = _QP_UNSAFE.sub(_hex, raw)
+    # A value of usual length stands on one line, where everything that is not quite harmless is encoded.
+    return quoted if len(quoted) < QP_LINE and quoted[-1:] != b" " else _quoted_line(raw)
+
+
+def _hex(match: re.Match[bytes]) -> bytes:
+    return _HEX[match[0][0]]
 
 
 def _quoted_line(line: bytes) -> bytes:
@@ -50,34 +64,56 @@ def _quoted_line(line: bytes) -> bytes:
 
 
 def encoded_words(text: str) -> bytes:
-    """``text`` as RFC 2047 words, folded; "" gives nothing. A character is never split."""
-    words: list[str] = []
-    word, room = "", WORD_LIMIT - _WORD_FRAME
-    encoded = "".join([_WORD_BYTES[byte] for byte in text.encode()])
-    if len(encoded) <= room:
-        return f"=?utf-8?q?{encoded}?=".encode() if encoded else b""
+    """``text`` as RFC 2047 words, folded; "" gives nothing. A character is never split.
+
+    Encoding Q, which shows its letters, where one word holds the text; else Q or B, whichever is shorter.
+    """
+    raw = text.encode()
+    quoted = _WORD_UNSAFE.sub(_hex, raw).replace(b" ", b"_")
+    if len(quoted) <= _ROOM:
+        return b"=?utf-8?q?%b?=" % quoted if quoted else b""
+    in_base64 = len(quoted) > (len(raw) + 2) // 3 * 4
+    words, word, size = [], "", 0
+    room = _ROOM_BASE64 if in_base64 else _ROOM
     for letter in text:
-        piece = "".join([_WORD_BYTES[byte] for byte in letter.encode()])
-        if len(word) + len(piece) > room:
+        piece = letter.encode()
+        more = len(piece) if in_base64 else len(_WORD_UNSAFE.sub(_hex, piece))
+        if size + more > room:
             words.append(word)
-            word = ""
-        word += piece
+            word, size = "", 0
+        word += letter
+        size += more
     words.append(word)
-    return FOLD.join(f"=?utf-8?q?{word}?=".encode() for word in words)
+    return FOLD.join([_word(each, in_base64=in_base64) for each in words])
 
 
-def mailbox_address(address: str) -> str:
-    """The address in ASCII, an internationalised domain as A-labels (RFC 5890).
+def _word(text: str, *, in_base64: bool) -> bytes:
+    raw = text.encode()
+    if in_base64:
+        return b"=?utf-8?b?%b?=" % binascii.b2a_base64(raw, newline=False)
+    return b"=?utf-8?q?%b?=" % _WORD_UNSAFE.sub(_hex, raw).replace(b" ", b"_")
 
-    Raises ValueError for what is no single plain mailbox, and for a local part that would need SMTPUTF8 (DOMAIN D1:
-    that person is told by post).
+
+def mailbox_address(address: str, *, utf8: bool = False) -> str:
+    """The address as headers and commands carry it, an internationalised domain as A-labels (RFC 5890).
+
+    ``utf8``: a local part beyond ASCII is let through as it stands; only such an address needs SMTPUTF8 (RFC 6531,
+    DOMAIN D1). Raises ValueError for what is no single plain mailbox; its text does not name the address.
     """
     if not address.isascii():
         local, _, domain = address.rpartition("@")
-        try:
-            address = f"{local}@{idna.encode(domain, uts46=True).decode()}"
-        except idna.IDNAError as error:
-            raise ValueError("the mailbox's domain is not a valid one") from error
-    if _MAILBOX.fullmatch(address) is None or len(address) > 254:
-        raise ValueError("the mailbox is not a plain address in ASCII")
+        if not domain.isascii():
+            try:
+                address = f"{local}@{idna.encode(domain, uts46=True).decode()}"
+            except idna.IDNAError as error:
+                raise ValueError("the mailbox's domain is not a valid one") from error
+    if not utf8 or address.isascii():
+        if _MAILBOX.fullmatch(address) is None or len(address) > 254:
+            raise ValueError("the mailbox is not a plain address in ASCII")
+    elif (
+        _MAILBOX_UTF8.fullmatch(address) is None
+        or len(address.encode()) > 254
+        or any(unicodedata.category(letter)[0] in "CZ" for letter in address)
+    ):
+        raise ValueError("the mailbox is not a plain address")
     return address

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 from notifier.campaign import Settings
 from notifier.errors import OperatorError
-from notifier.model import Form, SegmentKey, WaveKind
+from notifier.model import Audience, Form, SegmentKey, WaveKind
 from notifier.notices.appearance import check_page, check_subject
 from notifier.notices.catalogue import RULES, TEMPLATES, Catalogue, Language
 from notifier.notices.choice import choose
@@ -129,17 +129,20 @@ def _segment(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> list[
         return [*found, Finding("category" if uncovered else "template", where, str(error))]
     sight = look(notice.page.html)
     language = catalogue.languages[notice.composition.language]
-    return [
-        *found,
+    told = [
         *_contact(notice, where, settings),
         *_nature(notice, where),
         *(_consequences_and_advice(notice, where) if key.wave_kind in FULL else _reminder(notice, where)),
         *(_measures(notice, where, settings, language) if key.wave_kind in FULL else ()),
         *_words_of_the_wave(notice, where),
+        *_service(notice, settings),
         *_personal(notice, where),
         *check_page(notice, sight, where),
         *check_subject(notice, language),
     ]
+    # Of what a segment's notice lacks, the frame is the file to begin with.
+    frame = notice.composition.base
+    return [*found, *(replace(each, file=frame) if each.where == where else each for each in told)]
 
 
 def _tells(text_words: str, part: str) -> bool:
@@ -247,6 +250,16 @@ def _words_of_the_wave(notice: CompiledNotice, where: str) -> Iterator[Finding]:
     for advice in said.advice if notice.key.wave_kind in NEEDED else ():
         if not _tells(told, advice):
             yield Finding("wave", where, "the notice leaves out an advice of this round: print wave.advice")
+
+
+def _service(notice: CompiledNotice, settings: Settings) -> Iterator[Finding]:
+    """DESIGN 8: "when am I paid?" is answered to professionals in their own voice, or not at all."""
+    if notice.key.audience not in {Audience.PROFESSIONAL, Audience.COMPANY} or notice.key.wave_kind not in FULL:
+        return
+    for facts in notice.composition.facts.incidents:
+        if not settings.incident(facts.code).state_of_service_professionals.strip():
+            where = f"[[incidents]] {facts.code}: state_of_service_professionals"
+            yield Finding("blank", where, "professionals are told nothing of the service: say when they are paid")
 
 
 def _plain(markdown: Markdown) -> str:

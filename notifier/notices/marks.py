@@ -55,6 +55,6 @@ def compile_marked(key: SegmentKey, catalogue: Catalogue, settings: Settings, ma
     words = catalogue.languages[composition.language].words
     other = replace(key, wave=f"{marked.word}.{key.wave}")
     try:
-        return CompiledNotice(other, composition, page, settings.sender(key.sender), words)
+        return CompiledNotice(other, composition, page, settings.sender(key.sender), words, settings.campaign.name)
     except ValueError as error:
         raise TemplateError(f"{composition.base}: {error}") from error

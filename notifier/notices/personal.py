@@ -32,6 +32,8 @@ class Marker(StrEnum):
 MARKERS = "".join(Marker)
 _MARKER = re.compile(f"[{MARKERS}]")
 _URL = re.compile(r"://|www\.|\w\.[a-z]{2,}(?:\b|/)|\w\.[A-Z]{2,}(?:\b|/)")
+# Latin letters, single spaces, hyphens and apostrophes: nothing in such a name can do harm, and most are such.
+_USUAL = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿŒœ]+(?:[ '’-][A-Za-zÀ-ÖØ-öø-ÿŒœ]+)*")
 _MARKUP = frozenset("<>[]{}|\\`*_@")
 _LOST = frozenset("?\ufffd")
 # A NIR, a telephone number, a date in figures: a column out of place. ("Pharmacie du 8 mai 1945" has five digits.)
@@ -68,6 +70,8 @@ def is_printable_name(name: str) -> bool:
     """Whether ``name`` can stand in a notice. One that lost a letter on its way (U+FFFD, ``?``) cannot."""
     if not name or len(name) > NAME_LIMIT:
         return False
+    if _USUAL.fullmatch(name) is not None:
+        return True
     if name.isascii():
         if not name.isprintable():
             return False

@@ -1,18 +1,19 @@
 """Rules on campaign.toml before anything is approved: no blank left in a real campaign, no relay beyond this machine in
-a sample. Pure.
+a sample, no reply address that nobody reads. Pure. (Dates are in ``freshness``.)
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
 
-from notifier.campaign import DrillSection, Sender, Settings, is_loopback
+from notifier.campaign import DrillSection, Incident, Sender, Settings, WaveWords, is_loopback
 from notifier.notices.encoding import mailbox_address
 from notifier.notices.findings import Finding
 
 # RFC 2606 and 6761: nobody can be written to, or from, under these.
+_UNREAD = re.compile(r"^(?:no-?_?reply|do-?not-?reply|ne-?pas-?repondre|nepasrepondre|sans-?reponse)\b", re.IGNORECASE)
+_BLANKS = frozenset({"", "…", "...", "?", "xxx", "todo", "tbd", "(…)"})
 _INVENTED = re.compile(r"(?:^|[.@])(?:example|test|invalid|localhost)$|(?:^|[.@])example\.(?:com|net|org)$")
 
 
@@ -27,18 +28,6 @@ def check_settings(settings: Settings, *, undecided: int | None = None) -> list[
     return found
 
 
-def check_dates(settings: Settings, today: date) -> list[Finding]:
-    """Dates in campaign.toml that have passed: for the eye, they block nothing."""
-    found = []
-    if settings.campaign.notify_by and settings.campaign.notify_by < today:
-        found.append(Finding("date", "campaign.notify_by", "this day has passed", "warning"))
-    for incident in settings.incidents:
-        if incident.complaint and incident.complaint_until and incident.complaint_until < today:
-            where = f"[[incidents]] {incident.code}: complaint_until"
-            found.append(Finding("date", where, "this way to complain has ended: take it out", "warning"))
-    return found
-
-
 def _everywhere(settings: Settings) -> Iterator[Finding]:
     if not settings.relay.host:
         yield _blank("relay.host", "name the server that takes the messages")
@@ -46,7 +35,11 @@ def _everywhere(settings: Settings) -> Iterator[Finding]:
         yield _blank("incidents", "write an [[incidents]] block with the facts of each breach")
     if not settings.senders:
         yield _blank("senders", "write a [[senders]] block for each mutuelle that writes")
+    yield from _left_open(settings)
     for sender in settings.senders:
+        if _UNREAD.match(sender.reply_to):
+            # La Poste refuses senders that cannot receive (LPN007_405), and persons have questions (DOMAIN D4).
+            yield Finding("reply-to-unread", _of(sender, "reply_to"), "write a mailbox that somebody reads")
         for setting, address in (
             ("from_address", sender.from_address),
             ("reply_to", sender.reply_to),
@@ -61,6 +54,27 @@ def _everywhere(settings: Settings) -> Iterator[Finding]:
             yield Finding("address", _of(sender, "from_address"), "write its domain in ASCII (xn--…)")
         if sender.bounce_domain and not _is_domain(sender.bounce_domain):
             yield Finding("address", _of(sender, "bounce_domain"), "is no domain in ASCII: write retours.domain")
+
+
+def _left_open(settings: Settings) -> Iterator[Finding]:
+    """Facts whose place was kept, and never filled in: they would be printed as they stand."""
+    for incident in settings.incidents:
+        yield from _open_texts(f"[[incidents]] {incident.code}", incident)
+    for sender in settings.senders:
+        yield from _open_texts(f"[[senders]] {sender.code}", sender)
+        for audience, line in sender.helplines.items():
+            if line.phone.strip().casefold() in _BLANKS:
+                yield _blank(_of(sender, f"helplines.{audience}.phone"), "give the telephone number")
+    for name, words in settings.waves.items():
+        yield from _open_texts(f"[waves.{name}]", words, separator=" ")
+
+
+def _open_texts(where: str, table: Incident | Sender | WaveWords, separator: str = ": ") -> Iterator[Finding]:
+    for key, value in table:
+        texts = value if isinstance(value, tuple) else (value,)
+        for text in texts:
+            if isinstance(text, str) and text and text.strip().casefold() in _BLANKS:
+                yield _blank(f"{where}{separator}{key}", f"holds {text!r}: write the fact, or take the line out")
 
 
 def _is_domain(text: str) -> bool:

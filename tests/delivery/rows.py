@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from pathlib import Path
 
 from notifier.campaign import Settings
 from notifier.model import Contact, PersonalFields, Postal
+from notifier.notices.encoding import mailbox_address
 from notifier.vault import Vault
 
 POSTAL = Postal(("3 rue des Saules",), "00000", "Clairval")
@@ -22,9 +23,10 @@ class TinyNotice:
     """A renderer: a complete, personalised message."""
 
     def render(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> bytes:
-        message = EmailMessage(policy=SMTP)
+        address = mailbox_address(to, utf8=True)
+        message = EmailMessage(policy=SMTP if address.isascii() else SMTPUTF8)
         message["From"] = "Mutuelle Clairval <information@mutuelle-clairval.example>"
-        message["To"] = to
+        message["To"] = address
         message["Subject"] = "Vos données"
         message["Message-ID"] = message_id
         message["Date"] = date

@@ -90,7 +90,7 @@ def test_i2_without_a_list_only_invented_mailboxes_on_this_machine(drill, folder
 def test_i2_a_drill_without_its_diversion_and_a_campaign_with_one_prepare_nothing(vault, settings, drill, folder):
     notice = compiled(drill, folder, segment())
     with pytest.raises(EnvelopeError, match="nothing goes out"):
-        prepare(None, vault, settings.senders[0], notice, frozenset(), Diversion.of(drill))
+        prepare(None, vault, settings.senders[0], notice, frozenset(), diversion=Diversion.of(drill))
     from notifier.vault import Keys, Vault
 
     with pytest.raises(EnvelopeError, match="nothing goes out"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from notifier.delivery.transaction import Envelope, EnvelopeError, verify
@@ -32,3 +34,28 @@ def test_i2_the_contacts_address_passes(to):
 def test_i2_any_other_to_is_refused(to):
     with pytest.raises(EnvelopeError):
         verify(envelope(to), RECIPIENT)
+
+
+def test_i2_a_path_that_is_not_the_contacts_is_refused():
+    good = envelope(RECIPIENT)
+    with pytest.raises(EnvelopeError, match="recipient"):
+        verify(replace(good, path="autre@courriel.example"), RECIPIENT)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "path"),
+    [("léa@courriel.example", "léa@courriel.example"), ("lea@générale.example", "lea@xn--gnrale-bvab.example")],
+)
+def test_i2_an_internationalised_address_is_compared_too(recipient, path):
+    message = f"From: a@b.example\r\nTo: {path}\r\n\r\nBonjour\r\n".encode()
+    verify(Envelope("bounces@b.example", recipient, path, message, "00" * 16), recipient)
+    other = message.replace(b"To: l", b"To: L")
+    with pytest.raises(EnvelopeError, match="To is not"):
+        verify(Envelope("bounces@b.example", recipient, path, other, "00" * 16), recipient)
+
+
+@pytest.mark.parametrize("bad", [b"\rX", b"\nX", b"\n.\r\n", b"\r\r\n"])
+def test_a_bare_cr_or_lf_never_goes_out(bad):
+    good = envelope(RECIPIENT)
+    with pytest.raises(EnvelopeError, match="bare CR or LF"):
+        verify(replace(good, message=good.message + bad + b"\r\n"), RECIPIENT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email import message_from_bytes
+from email import message_from_bytes, message_from_string
 from email.policy import default
 
 import pytest
@@ -25,18 +25,83 @@ def parsed(catalogue, settings, make_key, somebody):
     return message_from_bytes(raw, policy=default)
 
 
-def test_the_headers(parsed):
-    assert parsed["From"].addresses[0].display_name == "Mutuelle Clairval"
-    assert parsed["From"].addresses[0].addr_spec == "information@mutuelle-clairval.example"
-    assert parsed["Reply-To"] == "protection-donnees@mutuelle-clairval.example"
-    assert parsed["To"].addresses[0].addr_spec == "elodie@courriel.example"
-    assert parsed["Date"] == "Fri, 09 Feb 2024 08:00:00 +0000"
-    assert parsed["Auto-Submitted"] == "auto-generated"
-    assert parsed["X-Auto-Response-Suppress"] == "OOF, AutoReply"
-    assert parsed["Content-Language"] == "fr"
-    assert parsed["MIME-Version"] == "1.0"
-    for absent in ("List-Unsubscribe", "Precedence", "List-Id", "Disposition-Notification-To", "Cc", "Bcc"):
-        assert parsed[absent] is None
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("From", "Mutuelle Clairval <information@mutuelle-clairval.example>"),
+        ("Reply-To", "protection-donnees@mutuelle-clairval.example"),
+        ("To", "Élodie Martin <elodie@courriel.example>"),
+        ("Date", "Fri, 09 Feb 2024 08:00:00 +0000"),
+        ("Message-ID", ID),
+        ("MIME-Version", "1.0"),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "OOF, AutoReply"),  # not "All": reports of failure must come back (DOMAIN D3)
+        ("Content-Language", "fr"),
+    ],
+)
+def test_a_header_of_d4(parsed, header, value):
+    assert parsed.get_all(header) == [value]
+
+
+def test_d4_the_subject_says_for_whom_it_is(parsed):
+    assert "Élodie Martin" in parsed["Subject"]
+    assert "Mutuelle Clairval" in parsed["Subject"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("List-Unsubscribe", "List-Unsubscribe-Post", "List-Id", "Precedence", "Importance", "X-Priority"),
+        *("Disposition-Notification-To", "Return-Receipt-To", "Cc", "Bcc", "Sender", "Return-Path", "X-Mailer"),
+    ],
+)
+def test_d4_a_header_that_is_left_out(parsed, header):
+    assert parsed[header] is None
+
+
+def test_i8_no_header_of_its_own_holds_anything_of_the_person(parsed):
+    assert [name for name in parsed if name.lower().startswith("x-")] == ["X-Auto-Response-Suppress"]
+    for name, value in parsed.items():
+        if name not in {"To", "Subject"}:
+            assert "martin" not in value.lower()
+
+
+def test_d4_lines_are_short_and_end_in_crlf(catalogue, settings, make_key, somebody):
+    raw = compile_segment(make_key(), catalogue, settings).render(
+        somebody, to="elodie@courriel.example", message_id=ID, date=AT
+    )
+    assert raw.count(b"\r") == raw.count(b"\n") == raw.count(b"\r\n")
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+def test_the_same_delivery_and_attempt_give_the_same_bytes(catalogue, settings, make_key, somebody):
+    """A retry differs in its Date alone (DOMAIN D4)."""
+    first, again = (compile_segment(make_key(), catalogue, settings) for _ in range(2))
+    raw = [
+        notice.render(somebody, to="e@courriel.example", message_id=ID, date=date)
+        for notice, date in ((first, AT), (again, AT), (again, AT.replace(hour=9)))
+    ]
+    assert raw[0] == raw[1]
+    assert raw[2] == raw[0].replace(b"08:00:00 +0000", b"09:00:00 +0000")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Élodie Martin", 1),
+        ("Нина Иванова", 1),  # 23 bytes: too many for one word in Q, few enough in B
+        ("משה כהן", 1),
+        ("A" * 119, 0),  # several words in a phrase: the address stands alone
+    ],
+)
+def test_a_name_in_to_is_one_encoded_word_or_none(catalogue, settings, make_key, name, words):
+    notice = compile_segment(make_key(), catalogue, settings)
+    raw = notice.render(PersonalFields(Contact(name, ""), "R"), to="a@b.example", message_id=ID, date=AT)
+    head = raw[: raw.index(b"\r\nSubject")]
+    assert head.count(b"=?utf-8?") == words
+    assert all(len(word) <= 75 for word in head.split())
+    told = message_from_bytes(raw, policy=default)["To"].addresses[0]
+    assert (told.display_name, told.addr_spec) == (name if words else "", "a@b.example")
 
 
 def test_i8_feedback_id_and_boundary_hold_nothing_personal(catalogue, settings, make_key, somebody):
@@ -47,9 +112,10 @@ def test_i8_feedback_id_and_boundary_hold_nothing_personal(catalogue, settings, 
         message = message_from_bytes(notice.render(fields, to=to, message_id=ID, date=AT), policy=default)
         seen.add((message["Feedback-ID"], message.get_boundary()))
     assert len(seen) == 1
-    feedback = seen.pop()[0]
-    assert feedback.count(":") == 3
-    assert feedback.endswith(":clairval")
+    feedback = seen.pop()[0].split(":")
+    assert feedback[:2] == ["Exemple-violation-de", "initial"]
+    assert feedback[2].startswith("initial-")
+    assert feedback[3:] == ["clairval"]
 
 
 def test_a_name_is_printed_with_single_spaces():
@@ -85,6 +151,16 @@ def test_an_internationalised_domain_becomes_an_a_label(catalogue, settings, mak
     notice = compile_segment(make_key(), catalogue, settings)
     raw = notice.render(somebody, to="jean@mutuelle-générale.example", message_id=ID, date=AT)
     assert b"<jean@xn--mutuelle-gnrale-knbb.example>" in raw
+
+
+def test_only_a_local_part_beyond_ascii_stands_in_utf8(catalogue, settings, make_key, somebody):
+    """DOMAIN D1: an IDN domain alone needs no SMTPUTF8."""
+    notice = compile_segment(make_key(), catalogue, settings)
+    raw = notice.render(somebody, to="élodie@mutuelle-générale.example", message_id=ID, date=AT)
+    assert "\r\n <élodie@xn--mutuelle-gnrale-knbb.example>\r\n".encode() in raw
+    assert raw.replace("élodie@".encode(), b"").isascii()
+    told = message_from_string(raw.decode(), policy=default)["To"]
+    assert told.addresses[0].addr_spec == "élodie@xn--mutuelle-gnrale-knbb.example"
 
 
 @pytest.mark.parametrize("message_id", ["a@b", "<a>", "<a@b>\r\nBcc: c@d", "<a @b>", ""])

@@ -1,4 +1,5 @@
-"""A compiled notice, parsed by the standard library, is the plain render of the same person: for any name."""
+"""A compiled notice, parsed by the standard library, is the plain render of the same person: for any name, in both
+transfer encodings."""
 
 from __future__ import annotations
 
@@ -19,10 +20,12 @@ from hypothesis import strategies as st
 
 from notifier.campaign import load, shipped
 from notifier.model import Audience, Contact, Exposure, Form, PersonalFields, SegmentKey, WaveKind
+from notifier.notices.bodies import Base64, QuotedPrintable, encoded_body
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
 from notifier.notices.encoding import encoded_words, quoted_printable, quoted_value
 from notifier.notices.personal import MARKERS, Marker, personal_values
+from tests.notices.small import ARABIC, FRENCH, GREEK, key_of, small_catalogue
 
 AT = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
 HEADERS = sorted(
@@ -56,8 +59,15 @@ names = st.one_of(
             "Martin\r\nBcc: tous@vol.example",
             "\u202enitraM",
             "&amp;",
-            "=_0_=",
+            "=_body_=",
             " ",
+            "محمد بن عبد الله الشريف",
+            "שרה כהן-לוי",
+            "עברית" * 20,
+            "👩‍👩‍👧‍👦 Zoé",
+            "漢" * 100,
+            "Nguyễn Thị Minh Khai",
+            "Wolfeschlegelsteinhausenbergerdorff " * 3,
         ]
     ),
 )
@@ -74,7 +84,7 @@ def _notices() -> list[CompiledNotice]:
         ("dependant", Form.CHILDREN, ("nir", "civil_status")),
         ("professional", Form.ESTABLISHMENTS, ("rib", "portal_login")),
     ]
-    return [
+    shipped_ones = [
         compile_segment(
             SegmentKey(
                 wave="initial",
@@ -91,6 +101,17 @@ def _notices() -> list[CompiledNotice]:
         )
         for audience, form, kinds in keys
     ]
+    return [*shipped_ones, *_other_scripts()]
+
+
+def _other_scripts() -> list[CompiledNotice]:
+    """Texts of the tests' own, whose bodies are shorter in base64, or each in another encoding."""
+    made = []
+    for language, form, times in ((ARABIC, Form.OWN, 6), (ARABIC, Form.CHILDREN, 7), (GREEK, Form.OWN, 1)):
+        with TemporaryDirectory() as name:
+            catalogue, sample = small_catalogue(Path(name), *language, times=times)
+            made.append(compile_segment(key_of(form, language[0]), catalogue, sample))
+    return made
 
 
 NOTICES = _notices()
@@ -131,6 +152,9 @@ def lines(text: str) -> list[str]:
 @example(0, "Martin\r\nBcc: tous@vol.example", "Élodie", "", ["x"])
 @example(1, "Martin", "Élodie", "", ["Léa & Tom", "=_3_=", "É" * 100, "a@b.example"])
 @example(2, "", "", "Pharmacie du Centre & Cie", [". .", "A" * 119])
+@example(3, "محمد بن عبد الله الشريف", "", "", ["x"])
+@example(4, "O'Connor & Fils", "É" * 100, "", ["א", "漢" * 100, "=_body_="])
+@example(5, "", "", "", ["x"])
 def test_i8_compiled_bytes_are_the_plain_render_of_the_same_person(
     which: int, name: str, forename: str, company: str, concerned: list[str]
 ) -> None:
@@ -143,7 +167,7 @@ def test_i8_compiled_bytes_are_the_plain_render_of_the_same_person(
     assert b"\n" not in rendered.replace(b"\r\n", b"")
     assert b"\r" not in rendered.replace(b"\r\n", b"")
     assert max(len(line) for line in rendered.split(b"\r\n")) <= 76
-    assert re.search(rb"=_\d+_=", rendered) is None
+    assert b"=_body_=" not in rendered
 
     parsed = message_from_bytes(rendered, policy=default)
     assert isinstance(parsed, EmailMessage)
@@ -154,7 +178,7 @@ def test_i8_compiled_bytes_are_the_plain_render_of_the_same_person(
     [told] = parsed["To"].addresses
     assert told.addr_spec == recipient.addr_spec
     assert told.display_name == recipient.display_name or (
-        not told.display_name and len(recipient.display_name.encode()) > 18
+        not told.display_name and len(recipient.display_name.encode()) > 39  # more than one encoded word
     )
     assert parsed["Message-ID"] == ID
     assert [part.get_content_type() for part in parsed.iter_parts()] == ["text/plain", "text/html"]
@@ -167,6 +191,38 @@ def test_i8_compiled_bytes_are_the_plain_render_of_the_same_person(
     assert not set(parsed["Subject"]) & set(MARKERS)
     reading = notice.read(fields)
     assert reading.subject == parsed["Subject"]
+
+
+def test_both_encodings_are_in_the_property_above() -> None:
+    told = set()
+    for notice in NOTICES:
+        fields = PersonalFields(Contact("Martin", "Élodie"), "7K3D-99XA-B2QM", ("Léa",))
+        rendered = notice.render(fields, to="qui@courriel.example", message_id=ID, date=AT)
+        parts = message_from_bytes(rendered, policy=default).iter_parts()
+        told.add(tuple(str(part["Content-Transfer-Encoding"]) for part in parts))
+    assert {("quoted-printable", "quoted-printable"), ("base64", "base64")} <= told
+
+
+@given(st.lists(st.text("aé漢 \n=", max_size=90), min_size=1, max_size=5), st.data())
+def test_either_encoding_gives_the_text_back_and_the_shorter_is_taken(pieces: list[str], data: st.DataObject) -> None:
+    import base64
+    import quopri
+
+    values = [data.draw(st.text("aé漢 =.", max_size=120)) for _ in pieces[1:]]
+    whole = pieces[0] + "".join(value + piece for value, piece in zip(values, pieces[1:], strict=True))
+    quoted, packed = QuotedPrintable(pieces), Base64(pieces)
+    assert quopri.decodestring(quoted.filled(values, {})).decode() == whole.replace("\n", "\r\n")
+    assert base64.b64decode(packed.filled(values, {})).decode() == whole.replace("\n", "\r\n")
+    for body in (quoted, packed):
+        assert all(len(line) <= 76 for line in body.filled(values, {}).split(b"\r\n"))
+    chosen = encoded_body(pieces)
+    assert chosen.fixed_size == min(quoted.fixed_size, packed.fixed_size)
+    assert chosen.name == encoded_body(list(pieces)).name
+
+
+def test_french_is_quoted_and_arabic_is_packed() -> None:
+    assert encoded_body([FRENCH[2] * 5]).name == "quoted-printable"
+    assert encoded_body([ARABIC[2] * 5]).name == "base64"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
@@ -199,7 +255,13 @@ def test_the_same_person_gives_the_same_bytes() -> None:
         assert one == second.render(fields, to="qui@courriel.example", message_id=ID, date=AT)
 
 
-@pytest.mark.parametrize("to", ["a@b\r\nBcc: c@d", "a b@c.example", "é@courriel.example", "a@b@c", "<a@b>", "a", ""])
+@pytest.mark.parametrize(
+    "to",
+    [
+        *("a@b\r\nBcc: c@d", "a b@c.example", "a@b@c", "<a@b>", "a", ""),
+        *("é é@courriel.example", "é\r\n@b.example", "é\u202e@b.example", "é\u00a0@b.example", "é>@b.example", "é@"),
+    ],
+)
 def test_what_is_no_mailbox_is_refused_and_not_named(to: str) -> None:
     fields = PersonalFields(Contact("Martin", "Élodie"), "7K3D-99XA-B2QM")
     with pytest.raises(ValueError, match="mailbox") as caught:

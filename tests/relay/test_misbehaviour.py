@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from notifier.delivery.return_path import return_path
 from tests.relay.server import Act
 
 ADDRESS = "marie.lenoir@courrier-prive.example"
@@ -30,8 +31,7 @@ def test_the_message_is_whole_and_the_envelope_opaque(rows, server, sending, vau
     sending(server)
     (taken,) = server.taken
     token = rows.one("SELECT token FROM deliveries WHERE id = ?", one).hex()
-    code = vault.token("return", token)[:5].hex()
-    assert taken.return_path == f"bounces+{token}.{code}@retours.mutuelle-clairval.example"
+    assert taken.return_path == return_path(vault, bytes.fromhex(token), "retours.mutuelle-clairval.example")
     assert f"Message-ID: <{token}@mutuelle-clairval.example>\r\n".encode() in taken.data
     assert f"To: {ADDRESS}\r\n".encode() in taken.data
     assert b"\r\n.\r\nDossier" in taken.data, "a line with a lone dot survives (dot-stuffing)"
