@@ -221,7 +221,7 @@ def test_a_faulty_template_is_told_with_file_and_line(edited, settings, make_key
 @pytest.mark.parametrize(
     ("path", "old", "new", "expected"),
     [
-        ("templates/catalogue.toml", "layout =", "layuot =", "catalogue.toml: layout"),
+        ("templates/catalogue.toml", "layout =", "layuot =", "catalogue.toml, line 1: layout"),
         ("templates/catalogue.toml", '"dependant", "past_member"]\nwaves', '"cousin"]\nwaves', "bases.0.audiences"),
         ("templates/catalogue.toml", "[[bases]]", "[[bases", "catalogue.toml: "),
         ("templates/fr/base/own.md", "L'essentiel", "L'essentiel \ue001", "own.md, line 21: holds a private-use"),
