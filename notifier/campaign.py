@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from notifier.errors import SettingsError
 from notifier.model import Audience, DataCategory
 from notifier.toml_lines import TomlLines
+from notifier.translations import IncidentTranslation, LanguageCode, SenderTranslation, WaveTranslation
 
 FILE = "campaign.toml"
 PREFIX = "NOTIFIER_"
@@ -199,6 +200,7 @@ class Sender(_Frozen):
     dpo_name: str = ""
     dpo_address: Text
     helplines: Mapping[str, Helpline]
+    translations: Mapping[LanguageCode, SenderTranslation] = {}
 
     @field_validator("helplines")
     @classmethod
@@ -247,17 +249,21 @@ class Incident(_Frozen):
     next_news: Text
     complaint: str = ""
     complaint_until: date | None = None
+    translations: Mapping[LanguageCode, IncidentTranslation] = {}
 
 
 class WaveWords(_Frozen):
     """``[waves.NAME]``: what only the campaign can say in a later round of that name. ``wrong``, ``right``: of a
     correction, what we wrote and what is true; ``news``: of a follow-up what is new, of a precaution its reason;
-    ``advice``: what to do now, the first thing first. Whole sentences."""
+    ``advice``: what to do now, the first thing first. Whole sentences. ``new_incidents``: codes of the incidents that
+    the readers of a supplement hear of for the first time, a second breach and not more of the first."""
 
     wrong: str = ""
     right: str = ""
     news: str = ""
     advice: tuple[Text, ...] = ()
+    new_incidents: tuple[Code, ...] = ()
+    translations: Mapping[LanguageCode, WaveTranslation] = {}
 
 
 class Settings(_Frozen):
@@ -286,6 +292,14 @@ class Settings(_Frozen):
         ):
             if doubled := sorted({code for code in codes if codes.count(code) > 1}):
                 raise ValueError(f"{what}: the code {doubled[0]!r} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _new_incidents_are_known(self) -> Settings:
+        known = {incident.code for incident in self.incidents}
+        for name, words in self.waves.items():
+            if unknown := sorted(set(words.new_incidents) - known):
+                raise ValueError(f"waves.{name}.new_incidents: no [[incidents]] has the code {unknown[0]!r}")
         return self
 
     def incident(self, code: str) -> Incident:

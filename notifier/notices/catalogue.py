@@ -18,6 +18,7 @@ from notifier.errors import SettingsError, TemplateError
 from notifier.model import Audience, DataCategory, Form, WaveKind
 from notifier.notices.choice import Rule
 from notifier.notices.personal import Words, has_marker
+from notifier.notices.services import SERVICES, PublicService, read_services
 from notifier.toml_lines import TomlLines
 
 TEMPLATES = "templates"
@@ -111,6 +112,7 @@ class KitWords(_Strict):
 
 class _RulesText(_Strict):
     layout: str
+    other_language: str = ""
     bases: tuple[_RuleText, ...]
     paragraphs: tuple[_RuleText, ...]
     languages: Mapping[str, Language]
@@ -136,7 +138,7 @@ class _CategoryText(_Strict):
 
 @dataclass(frozen=True, eq=False)  # compared and cached by identity
 class Catalogue:
-    """``files``: path (``templates/…``, ``data/categories.toml``) → bytes, all that notices are made from."""
+    """``files``: path (``templates/…``, two files of ``data/``) → bytes, all that notices are made from."""
 
     files: Mapping[str, bytes]
     layout: str
@@ -145,6 +147,8 @@ class Catalogue:
     languages: Mapping[str, Language]
     categories: Mapping[str, DataCategory]
     default_language: str
+    other_language: str
+    services: Mapping[str, PublicService]
     kit: tuple[KitText, ...] = ()
     kit_words: KitWords | None = None
 
@@ -152,11 +156,12 @@ class Catalogue:
     def load(cls, folder: Path, settings: Settings) -> Catalogue:
         """What lies in the campaign folder, over what ships. Raises TemplateError or SettingsError."""
         files = {f"{TEMPLATES}/{path}": source.read_bytes() for path, source in _templates(folder)}
-        categories = resource(folder, "data", "categories.toml")
-        try:
-            files[CATEGORIES] = categories.read_bytes()
-        except OSError as error:
-            raise SettingsError(f"{categories} cannot be read") from error
+        for path in (CATEGORIES, SERVICES):
+            source = resource(folder, *path.split("/"))
+            try:
+                files[path] = source.read_bytes()
+            except OSError as error:
+                raise SettingsError(f"{source} cannot be read") from error
         return cls.of(files, settings)
 
     @classmethod
@@ -176,6 +181,10 @@ class Catalogue:
         default = settings.campaign.language
         if default not in rules.languages:
             raise TemplateError(f"{RULES}: the campaign's language {default!r} has no [languages.{default}]")
+        if rules.other_language and rules.other_language not in rules.languages:
+            raise TemplateError(
+                f"{RULES}: other_language {rules.other_language!r} has no [languages.{rules.other_language}]"
+            )
         for path, content in files.items():
             if path.endswith((".md", ".html")):
                 _check_text(path, content)
@@ -187,13 +196,24 @@ class Catalogue:
             languages=rules.languages,
             categories=_categories(files[CATEGORIES]),
             default_language=default,
+            other_language=rules.other_language,
+            services=read_services(files.get(SERVICES, b"")),
             kit=rules.kit,
             kit_words=rules.kit_words,
         )
 
     def language(self, wanted: str) -> str:
-        """``wanted`` if texts exist in it, else the campaign's own language (lint says so)."""
-        return wanted if wanted in self.languages else self.default_language
+        """The best language that there are texts in (tongue.py asks for the campaign's facts as well)."""
+        return self.languages_for(wanted)[0]
+
+    def languages_for(self, wanted: str) -> list[str]:
+        """The languages with texts for a reader of ``wanted``, the best first, the campaign's own last."""
+        choice = [wanted] if wanted in self.languages else [self.other_language]
+        return list(dict.fromkeys([*filter(None, choice), self.default_language]))
+
+    def sources(self) -> list[str]:
+        """Every text's source, in all languages."""
+        return [content.decode() for path, content in self.files.items() if path.endswith(".md")]
 
     def path(self, language: str, file: str) -> str:
         """The path of a text, as it is told to people."""

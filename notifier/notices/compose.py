@@ -21,12 +21,13 @@ from notifier.notices.catalogue import RULES, Catalogue, Language
 from notifier.notices.choice import Choice, ChosenParagraph, choose
 from notifier.notices.exercise import mark_body, mark_subject
 from notifier.notices.facts import PERSON, Facts, IncidentFacts, Markdown, escaped, gather, plain
+from notifier.notices.tongue import tongue, translated
 
 _HEADING = re.compile(r"^# +(.+?) *$")
 _LABEL = re.compile(r"^- +([a-z0-9_]+) : +(.+)$")
 # A line that holds one block tag and nothing else leaves no line behind; tags inside a line leave theirs alone.
 _TAG_LINE = re.compile(r"^[ \t]*\{%((?:(?!%\}|\n).)*)%\}[ \t]*\n", re.MULTILINE)
-_NUMBER_GAP = re.compile(r"(?<=\d) (?=\w{1,2}\b)")
+_NUMBER_GAP = re.compile(r"(?<=\d) (?=\w{1,3}\b)")
 _PADDED = re.compile(r"\n{3,}")
 
 
@@ -62,11 +63,11 @@ def compose(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> Compos
     Raises TemplateError when a category has no paragraph for this audience, when no base fits, or when a template
     does not compile; SettingsError when campaign.toml lacks the incident or the sender.
     """
-    language_code = catalogue.language(key.language)
+    language_code = tongue(key, catalogue, settings).language
     language = catalogue.languages[language_code]
     choice = choose(catalogue.bases, catalogue.paragraphs, key)
     base = _complete(choice, key)
-    facts = gather(key, settings, language)
+    facts = gather(key, translated(key, settings, language_code), language)
     texts = _texts(catalogue, language_code)
     words: dict[str, object] = {
         "person": PERSON,
@@ -79,7 +80,10 @@ def compose(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> Compos
         "profession": key.profession,
         "operators": _join(language, [incident.operator for incident in facts.incidents]),
         "several_incidents": len(facts.incidents) > 1,
+        "new_operators": [incident.operator for incident in facts.incidents if incident.is_new],
+        "known_operators": [incident.operator for incident in facts.incidents if not incident.is_new],
         "exposed": frozenset(exposure.category for exposure in key.exposures),
+        "public": catalogue.services,
     }
     told = tuple(texts.paragraph(chosen, facts, words) for chosen in choice.paragraphs)
     incidents = tuple(_with_labels(texts, incident, choice.paragraphs, words) for incident in facts.incidents)
@@ -160,6 +164,7 @@ class _Texts:
         self._catalogue = catalogue
         self._code = language
         self._language = catalogue.languages[language]
+        self._sections: dict[str, dict[str, _Section]] = {}
         self._markdown = self._environment(escaped)
         self._plain = self._environment(plain)
 
@@ -209,6 +214,11 @@ class _Texts:
 
     def sections(self, file: str) -> dict[str, _Section]:
         """A paragraph file's sections by role. Raises TemplateError for an unknown or missing heading."""
+        if file not in self._sections:
+            self._sections[file] = self._divided(file)
+        return self._sections[file]
+
+    def _divided(self, file: str) -> dict[str, _Section]:
         path = self._catalogue.path(self._code, file)
         roles = {title: role for role, title in self._language.sections.model_dump().items()}
         found: dict[str, _Section] = {}

@@ -13,7 +13,7 @@ from datetime import date
 
 from notifier.campaign import Incident, Sender, Settings, WaveWords
 from notifier.errors import TemplateError
-from notifier.model import Audience, SegmentKey
+from notifier.model import Audience, SegmentKey, WaveKind
 from notifier.notices.catalogue import Language
 from notifier.notices.personal import Marker, has_marker
 
@@ -111,7 +111,8 @@ class ComplaintFacts:
 
 @dataclass(frozen=True, slots=True)
 class IncidentFacts:
-    """One of ``incidents`` in templates. ``labels``: what of the reader's data was exposed there."""
+    """One of ``incidents`` in templates. ``labels``: what of the reader's data was exposed there. ``is_new``: in a
+    supplement, a second breach, of which the reader hears for the first time."""
 
     code: str
     operator: str
@@ -125,6 +126,7 @@ class IncidentFacts:
     portal: str
     not_exposed: tuple[SafeFacts, ...]
     labels: tuple[Markdown, ...] = ()
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def gather(key: SegmentKey, settings: Settings, language: Language) -> Facts:
         settings.incident(code)
     incidents = [incident for incident in settings.incidents if incident.code in codes]
     sender = settings.sender(key.sender)
+    words = settings.waves.get(key.wave)
+    new = words.new_incidents if words and key.wave_kind is WaveKind.SUPPLEMENT else ()
     audience = Audience.PROFESSIONAL if key.audience is Audience.COMPANY else key.audience
 
     def day(value: date) -> str:
@@ -168,7 +172,7 @@ def gather(key: SegmentKey, settings: Settings, language: Language) -> Facts:
     return Facts(
         sender=_sender(sender),
         helpline=_helpline(sender, key.audience),
-        incidents=tuple(_incident(incident, audience, day) for incident in incidents),
+        incidents=tuple(_incident(incident, audience, day, incident.code in new) for incident in incidents),
         measures=_once(measure for incident in incidents for measure in incident.measures),
         services=_once(_service(incident, audience) for incident in incidents),
         unknowns=_once(incident.unknown_yet for incident in incidents),
@@ -180,7 +184,7 @@ def gather(key: SegmentKey, settings: Settings, language: Language) -> Facts:
                 if incident.complaint
             )
         ),
-        wave=_wave(settings.waves.get(key.wave)),
+        wave=_wave(words),
     )
 
 
@@ -210,7 +214,7 @@ def _service(incident: Incident, audience: Audience) -> str:
     return incident.state_of_service_professionals if audience is Audience.PROFESSIONAL else incident.state_of_service
 
 
-def _incident(incident: Incident, audience: Audience, day: Callable[[date], str]) -> IncidentFacts:
+def _incident(incident: Incident, audience: Audience, day: Callable[[date], str], is_new: bool) -> IncidentFacts:
     return IncidentFacts(
         code=incident.code,
         operator=incident.operator,
@@ -232,6 +236,7 @@ def _incident(incident: Incident, audience: Audience, day: Callable[[date], str]
             for safe in incident.not_exposed
             if audience in safe.audiences
         ),
+        is_new=is_new,
     )
 
 

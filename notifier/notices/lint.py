@@ -28,6 +28,7 @@ from notifier.notices.inspection import look, words
 from notifier.notices.personal import Marker
 from notifier.notices.readiness import check_settings
 from notifier.notices.reading import plain_text
+from notifier.notices.tongue import tongue, translated
 from notifier.vault import NUMBER, redact
 
 __all__ = ["Finding", "check_settings", "lint", "name_of"]
@@ -113,14 +114,13 @@ def _sources(catalogue: Catalogue) -> Iterator[Finding]:
 def _segment(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> list[Finding]:
     where = name_of(key)
     found = []
-    if key.language not in catalogue.languages:
+    told_in = tongue(key, catalogue, settings)
+    if told_in.language != key.language:
+        why = (
+            f"campaign.toml lacks {'; '.join(told_in.missing)}" if told_in.missing else f"no texts in {key.language!r}"
+        )
         found.append(
-            Finding(
-                "language",
-                where,
-                f"no texts in {key.language!r}: these persons are written to in {catalogue.default_language!r}",
-                "warning",
-            )
+            Finding("language", where, f"{why}: these persons are written to in {told_in.language!r}", "warning")
         )
     uncovered = choose(catalogue.bases, catalogue.paragraphs, key).uncovered
     try:
@@ -133,7 +133,11 @@ def _segment(key: SegmentKey, catalogue: Catalogue, settings: Settings) -> list[
         *_contact(notice, where, settings),
         *_nature(notice, where),
         *(_consequences_and_advice(notice, where) if key.wave_kind in FULL else _reminder(notice, where)),
-        *(_measures(notice, where, settings, language) if key.wave_kind in FULL else ()),
+        *(
+            _measures(notice, where, translated(key, settings, told_in.language), language)
+            if key.wave_kind in FULL
+            else ()
+        ),
         *_words_of_the_wave(notice, where),
         *_service(notice, settings),
         *_personal(notice, where),

@@ -5,11 +5,13 @@ The hashes are those of the journal's `batch_approved` entry: `digest`, and `fil
 
 from __future__ import annotations
 
+from notifier.campaign import Settings
 from notifier.errors import OperatorError
 from notifier.model import SegmentKey
 from notifier.notices.approval import load_batch
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.choice import choose
+from notifier.notices.tongue import tongue
 from notifier.storage import batches
 from notifier.storage.database import Database
 from notifier.storage.segments import segment_key
@@ -30,19 +32,19 @@ async def told_by(database: Database, start: str) -> list[tuple[int, int]]:
             paths = [path for path, (sha256, _) in files.items() if sha256.startswith(start)]
             if not whole and not paths:
                 continue
-            catalogue, _ = await load_batch(connection, batch.id)
+            catalogue, settings = await load_batch(connection, batch.id)
             for segment in await batches.segments_of_batch(connection, batch.id):
                 key = await segment_key(connection, segment)
-                if whole or any(_uses(catalogue, key, path) for path in paths):
+                if whole or any(_uses(catalogue, settings, key, path) for path in paths):
                     found.append((batch.id, segment))
     if not found:
         raise OperatorError(f"--who notice={start}: no approved batch and no text of one has a hash that begins so")
     return found
 
 
-def _uses(catalogue: Catalogue, key: SegmentKey, path: str) -> bool:
+def _uses(catalogue: Catalogue, settings: Settings, key: SegmentKey, path: str) -> bool:
     """Whether the notice of a segment is made of this text; of a file that is in all of them, always."""
-    language = catalogue.language(key.language)
+    language = tongue(key, catalogue, settings).language
     chosen = {rule.file for rule in (*catalogue.bases, *catalogue.paragraphs)}
     if path not in {catalogue.path(code, file) for code in catalogue.languages for file in chosen}:
         return True

@@ -89,9 +89,9 @@ def test_what_the_notices_say_of_each_category_stands_on_the_website_page(keys, 
 
 
 def test_a_text_changed_in_a_paragraph_changes_the_kit_and_its_version(keys, catalogue, settings, edited: Edited):
-    new = edited("templates/fr/insured/nir.md", "Activez la double", "Allumez la double")
+    new = edited("templates/fr/insured/nir.md", "Dans votre compte ameli", "Dans ce compte-là")
     before, after = made(keys, catalogue, settings), made(keys, new, settings)
-    assert "Allumez la double" in after["faq-assures"].markdown
+    assert "Dans ce compte-là" in after["faq-assures"].markdown
     assert before["page-site"].version.code != after["page-site"].version.code
 
 

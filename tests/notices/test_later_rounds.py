@@ -27,14 +27,6 @@ def worded(settings):
     return settings.model_copy(update={"waves": {"w2": WORDS}})
 
 
-@pytest.mark.parametrize("kind", [kind for kind in WaveKind if kind is not WaveKind.INITIAL])
-def test_every_cell_of_every_kind_is_in_order(catalogue, worded, cells, kind):
-    found = [
-        each for each in lint([of_kind(key, kind) for key in cells[::4]], catalogue, worded) if each.severity == "error"
-    ]
-    assert found == []
-
-
 @pytest.mark.parametrize("kind", list(NEEDED))
 def test_what_only_the_campaign_can_say_is_a_blank_that_check_names(catalogue, settings, make_key, kind):
     found = lint([of_kind(make_key(), kind)], catalogue, settings)
@@ -53,7 +45,7 @@ def test_each_kind_says_what_it_is_for(catalogue, worded, make_key, somebody):
         return text_of(key or make_key(), kind, catalogue, worded, somebody).replace("\u00a0", " ")
 
     assert "seulement ce qui est nouveau" in told("supplement")
-    assert "Vous n'étiez pas concerné(e)" in told("rectification")
+    assert "Les données à votre nom n'étaient pas concernées" in told("rectification")
     assert "au commissariat" not in told("rectification")
     assert "au commissariat" in told("correction")
     assert WRONG in told("correction")
@@ -78,3 +70,35 @@ def test_the_first_round_reads_as_before(catalogue, settings, worded, make_key, 
     assert notice.read(somebody).text == compile_segment(make_key(), catalogue, worded).read(somebody).text
     assert "déjà écrit" not in notice.read(somebody).text
     assert "Elle vous concerne personnellement" in notice.read(somebody).text
+
+
+def test_a_supplement_says_that_what_was_told_stands(catalogue, worded, make_key, somebody):
+    told = text_of(make_key(), "supplement", catalogue, worded, somebody)
+    assert "Nous vous avons déjà écrit au sujet d'une violation de données" in told
+    assert "ses conseils restent valables" in told
+    assert "désolés de devoir vous écrire une nouvelle fois" in told
+    assert "Ce qui est nouveau :" in told.replace("\u00a0", " ")
+    assert "une autre" not in told[:600]
+
+
+def test_a_second_breach_is_told_as_one(catalogue, settings, make_key, somebody):
+    """The same person in another breach: we say that we have written before, and that this is another event."""
+    words = WORDS.model_copy(update={"new_incidents": ("almerys",)})
+    second = settings.model_copy(update={"waves": {"w2": words}})
+    key = make_key(incidents=["almerys"])
+    notice = compile_segment(of_kind(key, "supplement"), catalogue, second).read(somebody)
+    assert notice.subject.endswith("sur une violation de données (nouvel incident)")
+    told = " ".join(notice.text.split())
+    assert told.startswith("Une autre violation de données vous concerne")
+    assert "Nous vous avons déjà écrit" in told
+    assert "chez Almerys. C'est un fait nouveau, distinct du précédent" in told
+    assert "Ce que nous vous avons écrit la première fois reste vrai" in told
+    assert "deuxième message" in told
+    # More of the first breach in the same message is told apart from the second breach.
+    both = text_of(make_key(incidents=["viamedis", "almerys"]), "supplement", catalogue, second, somebody)
+    assert "d'autres données étaient accessibles chez Viamedis" in both
+
+
+def test_a_new_incident_must_be_one_that_the_campaign_knows(settings):
+    with pytest.raises(ValueError, match=r"new_incidents: no .*incidents.* has the code 'cegedim'"):
+        type(settings).model_validate({**settings.model_dump(), "waves": {"w2": {"new_incidents": ["cegedim"]}}})

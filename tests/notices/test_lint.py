@@ -10,7 +10,7 @@ from notifier.notices.catalogue import Catalogue
 from notifier.notices.inspection import colour, contrast
 from notifier.notices.lint import check_settings, lint
 
-OWN, NIR, LAYOUT = "templates/fr/base/own.md", "templates/fr/insured/nir.md", "templates/fr/layout.html"
+OWN, NIR, LAYOUT = "templates/fr/base/own.md", "templates/fr/insured/nir.md", "templates/layout.html"
 CONTACTS, EXPOSED = "templates/fr/parts/contacts.md", "templates/fr/parts/exposed.md"
 MEASURES, HAPPENED = "templates/fr/parts/measures.md", "templates/fr/parts/happened.md"
 LIMIT = "x" * 101_000
@@ -40,7 +40,7 @@ def errors(key, catalogue, settings):
         ("number", OWN, "excuses.", "excuses. FR76 3000 6000 0112 3456 7890 189"),
         # Phishing
         ("link", OWN, "excuses.", "[excuses](mailto:a@b.example)."),
-        ("link", NIR, "caf.fr. Seul", "https://caf.fr. Seul"),
+        ("link", NIR, "s'y connecter.", "s'y connecter : https://caf.fr."),
         ("remote-load", OWN, "excuses.", "excuses. https://vol.example"),
         ("remote-load", LAYOUT, "{{ body }}", '{{ body }}<img src="cid:logo" alt="">'),
         ("remote-load", LAYOUT, "line-height: 1.6;", "line-height: 1.6; background-image: url(x.png);"),
@@ -57,7 +57,7 @@ def errors(key, catalogue, settings):
         ("subject-sender", OWN, "{{ sender.brand }} – information", "Information"),
         ("subject-person", OWN, "pour {{ person.name }} ", ""),
         ("subject-alarm", OWN, "Objet : ", "Objet : Urgent, "),
-        ("subject-alarm", OWN, "de données\n", "de données !\n"),
+        ("subject-alarm", OWN, "de données{%", "de données !{%"),
         ("subject-private", OWN, "sur une violation de données", "sur votre numéro de sécurité sociale"),
         ("subject-capitals", OWN, "information pour", "INFORMATION IMPORTANTE pour"),
         ("subject-length", OWN, "information pour", f"information {'longue ' * 12} pour"),
@@ -114,9 +114,9 @@ def test_a2_measures_that_say_nothing_are_refused(catalogue, settings, make_key)
 
 
 def test_a_category_without_a_paragraph_blocks(catalogue, settings, make_key):
-    found = errors(make_key(categories=["nir", "password"]), catalogue, settings)
+    found = errors(make_key(categories=["nir", "voice_print"]), catalogue, settings)
     assert [finding.code for finding in found] == ["category"]
-    assert "password" in found[0].text
+    assert "voice_print" in found[0].text
 
 
 def test_a_language_without_texts_is_a_warning(catalogue, settings, make_key):
