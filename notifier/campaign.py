@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from notifier.errors import SettingsError
 from notifier.model import Audience, DataCategory
+from notifier.signers import ApprovalSection
 
 FILE = "campaign.toml"
 PREFIX = "NOTIFIER_"
@@ -249,6 +250,7 @@ class Settings(_Frozen):
     intake: IntakeSection = IntakeSection()
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
+    approval: ApprovalSection = ApprovalSection()
     key: KeySection
     incidents: tuple[Incident, ...] = ()
     senders: tuple[Sender, ...] = ()
