@@ -73,6 +73,7 @@ async def describe(database: Database, settings: Settings, folder: Path, *, wave
         f"  households  adult dependants without a mailbox: {households}",
         f"  doubt       {settings.doubt.policy}",
         f"  pace        {settings.pace.hours or 'at any hour'}",
+        f"  signatures  {settings.approval.required or 'none'} required",
         *(f"  NOT IN IT   {file.rows} rows of the file {file.sha256[:12]}, which is held" for file in held),
     ]
     return lines, waiting

@@ -279,7 +279,7 @@ def _decisions(manifest: Mapping[str, Any]) -> Iterator[Block]:
         ("Cadence", "sans limite" if rate == "0" else f"{rate.replace('.', ',')} messages par seconde au plus"),
         ("Plafonds du numéro d'appel", _caps(pace)),
         ("Arrêt après les premiers messages", _canary(pace["canary"])),
-        ("Relais", f"{relay['host']}, port {relay['port']}, {meaning(TLS, relay['tls'])}"),
+        ("Relais", f"{relay['host']}, port {relay['port']}, {meaning(TLS, relay['tls'])}{_authority(relay)}"),
         ("Fondement", bound["campaign"]["legal_basis"]),
         ("Auteur des textes", manifest["approval"]["author"] or "non nommé"),
         ("Signatures demandées", _required(manifest["approval"])),
@@ -298,6 +298,7 @@ def _sender(sender: Mapping[str, Any]) -> Iterator[Block]:
         ("De", sender["from_address"]),
         ("Réponses à", sender["reply_to"]),
         ("Délégué à la protection des données", f"{sender['dpo_name']} {sender['dpo_address']}".strip()),
+        ("Retours d'erreur", sender["bounce_domain"] or "le domaine de l'expéditeur"),
         ("Site", sender["website"]),
         ("Adresse", sender["postal_address"]),
     ]
@@ -308,6 +309,11 @@ def _sender(sender: Mapping[str, Any]) -> Iterator[Block]:
     yield Table(
         "Ce que les messages disent de lui", ("Mention", "Valeur"), [(a, french(b)) for a, b in lines], widths=(2, 3)
     )
+
+
+def _authority(relay: Mapping[str, Any]) -> str:
+    """Who vouches for the server, if not the authorities that the machine knows."""
+    return f", par l'autorité de certification {relay['ca_file']}" if relay["ca_file"] else ""
 
 
 def _caps(pace: Mapping[str, Any]) -> str:

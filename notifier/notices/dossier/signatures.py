@@ -64,7 +64,9 @@ def read_signature(armoured: str) -> Signature:
         blob = base64.b64decode(encoded, validate=True)
         if base64.b64encode(blob).decode() != encoded or blob[:10] != _PREAMBLE + _VERSION:
             raise ValueError("it is not of version 1, or not in its one form")
-        key, namespace, _, hash_name, signature = ssh_strings(blob[10:])
+        key, namespace, reserved, hash_name, signature = ssh_strings(blob[10:])
+        if reserved:
+            raise ValueError("a field that must be empty is not")
         algorithm, value = ssh_strings(signature)
         return Signature(key, namespace.decode("ascii"), hash_name.decode("ascii"), algorithm.decode("ascii"), value)
     except (binascii.Error, ValueError) as error:

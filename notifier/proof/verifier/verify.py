@@ -1011,8 +1011,8 @@ def ssh_signature(armoured: str, key: bytes, message: bytes, verify: Ed25519) ->
     blob = base64.b64decode(encoded, validate=True)
     if (lines[0], lines[-1]) != _ARMOUR or base64.b64encode(blob).decode() != encoded:
         raise ValueError("no SSH signature")
-    named, namespace, _, hash_name, signature = _ssh_strings(blob[10:])
-    if blob[:10] != b"SSHSIG\0\0\0\1" or named != key or namespace != APPROVAL_NAMESPACE.encode():
+    named, namespace, reserved, hash_name, signature = _ssh_strings(blob[10:])
+    if blob[:10] != b"SSHSIG\0\0\0\1" or reserved or named != key or namespace != APPROVAL_NAMESPACE.encode():
         return False
     if hash_name not in (b"sha256", b"sha512"):
         return False
