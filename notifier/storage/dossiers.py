@@ -99,6 +99,14 @@ async def latest_request(connection: AsyncConnection, wave: str) -> StoredReques
     return StoredRequest(*found) if found else None
 
 
+async def requested_before(connection: AsyncConnection, wave: str) -> list[tuple[str, int]]:
+    """(SHA-256, when, in milliseconds) of the wave's dossiers, the newest first."""
+    rows = await connection.execute(
+        text("SELECT sha256, requested_ms FROM approval_requests WHERE wave = :wave ORDER BY id DESC"), {"wave": wave}
+    )
+    return [(row.sha256, row.requested_ms) for row in rows]
+
+
 async def insert_request(
     connection: AsyncConnection, wave: str, *, manifest: str, sha256: str, by: str, now: datetime
 ) -> None:

@@ -253,9 +253,13 @@ def test_i7_signers_cannot_be_weakened_unseen(desk, settings):
             assert f"approval.signers.{STRANGER.name}.name (new" in other
             assert f"approval.signers.{LEGAL.name}.name (taken out" in other
             assert "is 0 now" in await at.refused(settings)
+            await at.request(asking(settings, 1))
+            assert "signs the dossier of 2024-02-09 08:00 UTC, and a newer one was" in await at.refused(
+                asking(settings, 1), signature
+            )
             # Meant, it takes a request of its own, which stands in the journal.
             await at.request(settings)
-            assert [told["required"] for _, told in await entries(at.database, "approval_requested")] == [2, 0]
+            assert [told["required"] for _, told in await entries(at.database, "approval_requested")] == [2, 1, 0]
             assert (await at.approve(settings)).notifications == 3
 
     asyncio.run(story())

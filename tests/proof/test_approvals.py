@@ -68,8 +68,19 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     run("directory", base / "directory.csv", "--profile", "directory")
     run("plan")
     assert "needs 2 signatures" in run("approve", "--yes", expect=2)
-    told = json.loads(run("approve", "--request", "--out", dossier, "--json"))
-    assert (told["required"], told["notifications"]) == (2, 1)
+    with pytest.MonkeyPatch.context() as without_typst:
+        without_typst.setitem(sys.modules, "typst", None)
+        told = json.loads(run("approve", "--request", "--out", dossier, "--json"))
+    assert (told["required"], told["notifications"], told["pdf"]) == (2, 1, False)
+    assert sorted(path.name for path in dossier.iterdir()) == [
+        "dossier.html",
+        "manifest.json",
+        "manifest.sha256",
+        "textes",
+    ]
+    run("approve", "--request", expect=2)
+    run("approve", "--out", dossier, expect=2)
+    assert "exists already" in run("approve", "--request", "--out", dossier, expect=2)
     message = (dossier / "manifest.sha256").read_bytes()
     assert message.decode().split()[0] == told["sha256"]
     for hand in (DPO, LEGAL):

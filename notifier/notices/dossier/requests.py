@@ -18,7 +18,7 @@ from typing import Any
 
 from notifier.campaign import Settings
 from notifier.errors import OperatorError
-from notifier.model import Entry
+from notifier.model import Entry, from_ms
 from notifier.notices.dossier.blocks import Document
 from notifier.notices.dossier.content import page_of, write_document
 from notifier.notices.dossier.differences import told
@@ -26,6 +26,7 @@ from notifier.notices.dossier.page import draw_page
 from notifier.notices.dossier.signatures import (
     HASH_FILE,
     MANIFEST,
+    Signature,
     SignatureError,
     check_signature,
     fingerprint,
@@ -148,7 +149,8 @@ async def accept(
         return []
     if last is None or not waits:
         raise OperatorError(f"no dossier was requested for what waits in wave {wave}: {how}")
-    signed = [_signed(armoured, last, asked["approval"]["signers"]) for armoured in signatures]
+    earlier = (await dossiers.requested_before(connection, wave))[1:]
+    signed = [_signed(armoured, last, asked["approval"]["signers"], earlier) for armoured in signatures]
     if proposed.sha256 != last.sha256:
         found = told(asked, proposed.manifest)
         more = f" … and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
@@ -167,8 +169,11 @@ async def accept(
     return sorted(signed, key=lambda each: order.index(each.public_key))
 
 
-def _signed(armoured: str, last: StoredRequest, signers: Sequence[Mapping[str, str]]) -> StoredSignature:
-    """Whose signature this is, after it was found good, by us and by ssh-keygen where there is one."""
+def _signed(
+    armoured: str, last: StoredRequest, signers: Sequence[Mapping[str, str]], earlier: Sequence[tuple[str, int]]
+) -> StoredSignature:
+    """Whose signature this is, after it was found good, by us and by ssh-keygen where there is one. ``earlier``: the
+    dossiers requested before, (hash, milliseconds): to say so, when somebody signed one of these."""
     signature = read_signature(armoured)
     key = base64.b64encode(signature.key).decode()
     signer = next((each for each in signers if _key_of(each) == key), None)
@@ -180,10 +185,25 @@ def _signed(armoured: str, last: StoredRequest, signers: Sequence[Mapping[str, s
     try:
         check_signature(signature, message)
     except SignatureError as error:
-        raise SignatureError(f"the signature of {signer['name']} is refused: {error}") from error
+        why: object = error
+        for sha256, requested_ms in earlier:
+            if _is_over(signature, sha256):
+                why = (
+                    f"it signs the dossier of {from_ms(requested_ms):%Y-%m-%d %H:%M} UTC, and a newer one was requested"
+                )
+                break
+        raise SignatureError(f"the signature of {signer['name']} is refused: {why}") from error
     if second_opinion(signer["key"], armoured, message) is False:
         raise SignatureError(f"the signature of {signer['name']} is refused by ssh-keygen")
     return StoredSignature(signer["name"], signer["role"], key, armoured)
+
+
+def _is_over(signature: Signature, sha256: str) -> bool:
+    try:
+        check_signature(signature, signed_text(sha256))
+    except SignatureError:
+        return False
+    return True
 
 
 def _key_of(signer: Mapping[str, str]) -> str:
