@@ -56,6 +56,20 @@ def test_i7_what_a_signer_was_shown_counts_although_no_batch_freezes_it():
     assert "reviews.ambiguous (new: 2)" in differing
 
 
+def test_i7_a_change_that_many_texts_share_is_told_once_and_its_cause_first():
+    segments = [{"id": 1, "notifications": 3}, {"id": 2, "notifications": 4}]
+    then = manifest(segments=segments, texts=[text("Bonjour\nAppelez le 1\nMerci"), text("Appelez le 1", (2,))])
+    now = manifest(
+        segments=segments,
+        texts=[text("Bonjour\nAppelez le 2\nMerci"), text("Appelez le 2", (2,))],
+        bound={"relay": {"port": 25}, "phone": "2"},
+    )
+    assert told(then, now) == ['bound.phone (new: "2")', "the text of segment 1, 2: -Appelez le 1 ⏎ +Appelez le 2"]
+    # A line that begins with a dash of its own is a line like others.
+    then, now = manifest(texts=[text("-- un\n-- deux")]), manifest(texts=[text("-- un\n-- trois")])
+    assert told(then, now) == ["the text of segment 1: --- deux ⏎ +-- trois"]
+
+
 def test_i7_texts_are_compared_by_segment_and_told_once():
     one, two = {"id": 1, "notifications": 3}, {"id": 2, "notifications": 4}
     then = manifest(segments=[one, two], texts=[text("Bonjour\nà tous", (1, 2))])

@@ -305,7 +305,7 @@ def _sender(sender: Mapping[str, Any]) -> Iterator[Block]:
     for audience, line in sorted(sender["helplines"].items()):
         whom = "tous les autres" if audience == "default" else meaning(AUDIENCES, audience)
         hours = f", {line['hours']}" if line["hours"] else ""
-        lines.append((f"Téléphone pour {whom}", f"{line['phone']}{hours}"))
+        lines.append((f"Téléphone ({whom})", f"{line['phone']}{hours}"))
     yield Table(
         "Ce que les messages disent de lui", ("Mention", "Valeur"), [(a, french(b)) for a, b in lines], widths=(2, 3)
     )

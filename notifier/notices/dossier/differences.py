@@ -16,27 +16,28 @@ from notifier.notices.bound import differences
 _LINES = 6  # of a text's difference, that an error quotes
 # What follows from the rest, or is told apart.
 _DERIVED = {"digest", "texts", "segments", "format", "campaign"}
-_FOR_PEOPLE = {"list": "the list of notifications (who is concerned, or how each is reached)"}
+_LIST = "the list of notifications (who is concerned, or how each is reached)"
 
 
 def told(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every difference, the most telling first: ``text of segment 3: …``, ``bound.relay.port (was 587, now 25)``."""
-    found = [*_segments(then, now)]
-    for segments, lines in changed_texts(then, now):
-        shown = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-        more = f" … and {len(shown) - _LINES} lines more" if len(shown) > _LINES else ""
-        what = " ⏎ ".join(shown[:_LINES]) or "the same words in another page"
-        found.append(f"the text of segment {', '.join(map(str, segments))}: {what}{more}")
+    """Every difference, causes before what follows from them: ``segment 3 is new``, ``bound.relay.port (was 587, now
+    25)``, ``the text of segment 3: …``. A change that many texts share is told once."""
     named = differences(_named(then), _named(now), was="was")
     if any(line.startswith("list.") for line in named):
-        named = [_FOR_PEOPLE["list"], *(line for line in named if not line.startswith("list."))]
-    return found + named
+        named = [_LIST, *(line for line in named if not line.startswith("list."))]
+    texts = []
+    for segments, lines in changed_texts(then, now):
+        shown = _moved(lines)
+        more = f" … and {len(shown) - _LINES} lines more" if len(shown) > _LINES else ""
+        what = " ⏎ ".join(shown[:_LINES]) or "the same words in another page"
+        texts.append(f"the text of segment {', '.join(map(str, segments))}: {what}{more}")
+    return [*_segments(then, now), *named, *texts]
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A batch beside the wave's last approved one. ``texts``: the segments that share a text that changed, and the
-    lines of its unified difference; ``settings``: bound settings and signers, old and new; ``files``: paths of
+    """A batch beside the wave's last approved one. ``texts``: the segments whose texts changed in the same
+    way, and the lines of the difference; ``settings``: bound settings and signers, old and new; ``files``: paths of
     templates that changed."""
 
     added: list[Mapping[str, Any]]
@@ -66,15 +67,20 @@ def compared(then: Mapping[str, Any], now: Mapping[str, Any]) -> Compared:
 
 
 def changed_texts(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[list[int], list[str]]]:
-    """Of the segments that both have: those whose text changed, grouped by old and new text, with a unified diff; no
-    line of it when the words are the same and the page around them is not."""
+    """Of the segments that both have: those whose text changed, grouped by what changed in it, with the unified diff of
+    the first; no line of it when the words are the same and the page around them is not."""
     before, after = _texts(then), _texts(now)
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, ...], tuple[list[int], list[str]]] = {}
     for number in sorted(before.keys() & after.keys()):
-        (old, old_page), (new, new_page) = before[number], after[number]
-        if old != new or old_page != new_page:
-            groups.setdefault((old, new), []).append(number)
-    return [(numbers, list(_unified(old, new))) for (old, new), numbers in groups.items()]
+        if before[number] != after[number]:
+            lines = list(_unified(before[number][0], after[number][0]))
+            groups.setdefault(tuple(_moved(lines)), ([], lines))[0].append(number)
+    return list(groups.values())
+
+
+def _moved(lines: Sequence[str]) -> list[str]:
+    """The lines of a unified diff that were taken out or put in, without its two headings."""
+    return [line for line in lines[2:] if line[:1] in ("+", "-")]
 
 
 def _unified(old: str, new: str) -> Iterator[str]:
