@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from notifier.campaign import Settings
@@ -63,18 +64,30 @@ def digest(body: object) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
 
-def differences(approved: Mapping[str, Any], now: Mapping[str, Any], *, was: str = "approved") -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a difference is told: of a value that is new, that is gone, that moved. ``{old}``, ``{new}``: the values."""
+
+    new: str
+    gone: str
+    moved: str
+
+
+SINCE_APPROVAL = Wording("new: {new}", "taken out, approved {old}", "approved {old}, now {new}")
+
+
+def differences(approved: Mapping[str, Any], now: Mapping[str, Any], wording: Wording = SINCE_APPROVAL) -> list[str]:
     """Which values differ, each with the old and the new one: ``relay.port (approved 587, now 25)``."""
     then, current = dict(_leaves("", _without_names(approved))), dict(_leaves("", _without_names(now)))
     told = []
     for path in sorted(then.keys() | current.keys()):
         if path not in then:
-            told.append(f"{path} (new: {_shown(current[path])})")
+            told.append(f"{path} ({wording.new.format(new=_shown(current[path]))})")
         elif path not in current:
-            told.append(f"{path} (taken out, {was} {_shown(then[path])})")
+            told.append(f"{path} ({wording.gone.format(old=_shown(then[path]))})")
         elif then[path] != current[path]:
             old, new = _apart(then[path], current[path])
-            told.append(f"{path} ({was} {old}, now {new})")
+            told.append(f"{path} ({wording.moved.format(old=old, new=new)})")
     return told
 
 

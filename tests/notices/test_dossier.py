@@ -296,7 +296,7 @@ def test_i7_the_dossier_says_what_changed_since_the_last_approval(desk, settings
     changes = page.partition("Ce qui change depuis la dernière approbation")[2].partition("Les textes, en entier")[0]
     assert 'class="plus">+' in changes
     assert "Nous le regrettons" in changes
-    assert "relay.port (approved 2525, now 26)" in changes
+    assert "relay.port (était 2525, devient 26)" in changes
     assert "Segment 3 absent de ce lot" in changes
     assert "Modèle de texte changé\u00a0: templates/fr/base/own.md" in changes
 

@@ -370,14 +370,20 @@ def _changes(manifest: Mapping[str, Any], previous: Mapping[str, Any] | None) ->
     if items:
         yield Items(items)
     for segments, lines in found.texts:
-        numbers = ", ".join(map(str, segments))
-        yield Heading(3, french(f"Texte changé : segment {numbers}"))
+        yield Heading(3, french(f"Texte changé : {_numbers(segments)}"))
         if lines:
-            yield Verbatim(lines, is_difference=True)
+            yield Paragraph(
+                "Les lignes qui commencent par - disparaissent, celles qui commencent par + les remplacent."
+            )
+            yield Verbatim(["…" if line.startswith("@@") else line for line in lines[2:]], is_difference=True)
         else:
             yield Paragraph("Les mots sont les mêmes, la mise en page a changé.")
     if not items and not found.texts:
         yield Paragraph("Mêmes textes, mêmes réglages, mêmes publics : seules les personnes sont nouvelles.", "good")
+
+
+def _numbers(segments: Sequence[int]) -> str:
+    return f"segment{'s' if len(segments) > 1 else ''} {', '.join(map(str, segments))}"
 
 
 # -- the texts, and the signature ----------------------------------------------------------------------------------
@@ -394,8 +400,7 @@ def _texts(manifest: Mapping[str, Any]) -> Iterator[Block]:
         persons = sum(segments[one]["notifications"] for one in each["segments"])
         who = sorted({meaning(AUDIENCES, segments[one]["audience"]) for one in each["segments"]})
         yield Heading(3, french(f"Texte {place} : {', '.join(who)}, {count(persons, 'personne', 'personnes')}"))
-        numbers = ", ".join(map(str, each["segments"]))
-        yield Paragraph(french(f"Segment{'s' if len(each['segments']) > 1 else ''} {numbers}."))
+        yield Paragraph(french(f"Il va aux personnes de : {_numbers(each['segments'])}."))
         yield Letter(
             each["subject"], each["text"], page_of(each["segments"]), segments[each["segments"][0]]["language"]
         )

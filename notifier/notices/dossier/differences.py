@@ -11,18 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from notifier.notices.bound import differences
+from notifier.notices.bound import Wording, differences
 
 _LINES = 6  # of a text's difference, that an error quotes
 # What follows from the rest, or is told apart.
 _DERIVED = {"digest", "texts", "segments", "format", "campaign"}
+_SINCE_REQUEST = Wording("new: {new}", "taken out, was {old}", "was {old}, now {new}")
+_FRENCH = Wording("nouveau : {new}", "supprimé, était {old}", "était {old}, devient {new}")
 _LIST = "the list of notifications (who is concerned, or how each is reached)"
 
 
 def told(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Every difference, causes before what follows from them: ``segment 3 is new``, ``bound.relay.port (was 587, now
     25)``, ``the text of segment 3: …``. A change that many texts share is told once."""
-    named = differences(_named(then), _named(now), was="was")
+    named = differences(_named(then), _named(now), _SINCE_REQUEST)
     if any(line.startswith("list.") for line in named):
         named = [_LIST, *(line for line in named if not line.startswith("list."))]
     texts = []
@@ -55,8 +57,8 @@ def compared(then: Mapping[str, Any], now: Mapping[str, Any]) -> Compared:
         removed=[before[number] for number in sorted(before.keys() - after.keys())],
         texts=changed_texts(then, now),
         settings=[
-            *differences(then["bound"], now["bound"]),
-            *differences({"approval": _signers(then)}, {"approval": _signers(now)}),
+            *differences(then["bound"], now["bound"], _FRENCH),
+            *differences({"approval": _signers(then)}, {"approval": _signers(now)}, _FRENCH),
         ],
         files=sorted(
             path
