@@ -14,9 +14,9 @@ from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import Reading, compile_segment
 from notifier.notices.dossier.manifest import Listed, ListHash, Standing, hash_of, make_manifest, spell
 from notifier.notices.findings import Finding
+from notifier.notices.invented import invented
 from notifier.notices.kit_lint import lint_kit
 from notifier.notices.lint import lint
-from notifier.notices.preview import invented
 from notifier.notices.readiness import check_dates, check_settings
 from notifier.storage import batches, dossiers, holds, rejections, reviews
 from notifier.storage.database import Connection, Database

@@ -28,7 +28,6 @@ from notifier.notices.dossier.wording import (
     FORMS,
     HOUSEHOLDS,
     KINDS,
-    PROFESSIONS,
     REASONS,
     ROUTES,
     TLS,
@@ -38,9 +37,9 @@ from notifier.notices.dossier.wording import (
     duration,
     french,
     meaning,
-    number,
     short,
 )
+from notifier.notices.pages.words import PROFESSIONS, number
 
 TEXTS = "textes"  # the folder of the notices' pages
 

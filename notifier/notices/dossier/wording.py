@@ -5,9 +5,13 @@ them. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
-NBSP, NARROW = "\u00a0", "\u202f"
+from notifier.notices.pages.words import MONTHS, number
+
+NBSP = "\u00a0"
 
 AUDIENCES = {
     "insured": "assurés",
@@ -20,19 +24,6 @@ FORMS = {
     "own": "pour eux-mêmes",
     "children": "pour des enfants, au titulaire du contrat",
     "establishments": "pour plusieurs établissements d'une même boîte",
-}
-PROFESSIONS = {
-    "pharmacist": "pharmaciens",
-    "optician": "opticiens",
-    "audioprosthetist": "audioprothésistes",
-    "dentist": "chirurgiens-dentistes",
-    "physician": "médecins",
-    "doctor": "médecins",
-    "nurse": "infirmiers",
-    "physiotherapist": "masseurs-kinésithérapeutes",
-    "laboratory": "laboratoires",
-    "hospital": "établissements de santé",
-    "other": "autres",
 }
 KINDS = {
     "initial": "première information",
@@ -88,10 +79,6 @@ TLS = {
     "implicit": "chiffré (TLS), identité du serveur vérifiée",
     "none": "non chiffré",
 }
-_MONTHS = (
-    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
-    "décembre",
-)  # fmt: skip
 
 
 def french(words: str) -> str:
@@ -104,17 +91,12 @@ def short(label: str) -> str:
     return re.sub(r"^(?:votre|vos|le|la|les) ", "", label)
 
 
-def number(value: int) -> str:
-    """12 345, with narrow spaces that do not break."""
-    return f"{value:,}".replace(",", NARROW)
-
-
 def count(value: int, one: str, several: str) -> str:
     """``0 message``, ``1 message``, ``2 messages``."""
     return f"{number(value)}{NBSP}{one if value < 2 else several}"
 
 
-def meaning(words: dict[str, str], code: str) -> str:
+def meaning(words: Mapping[Any, str], code: str) -> str:
     """What a code means; the code itself where nobody has put it into words."""
     return french(words.get(code, code))
 
@@ -122,7 +104,7 @@ def meaning(words: dict[str, str], code: str) -> str:
 def day(iso: str) -> str:
     """``2024-03-01`` → 1er mars 2024."""
     at = date.fromisoformat(iso)
-    return f"{'1er' if at.day == 1 else at.day}{NBSP}{_MONTHS[at.month - 1]}{NBSP}{at.year}"
+    return f"{'1er' if at.day == 1 else at.day}{NBSP}{MONTHS[at.month - 1]}{NBSP}{at.year}"
 
 
 def clock(seconds: int) -> str:
