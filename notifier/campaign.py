@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from notifier.errors import SettingsError
 from notifier.model import Audience, DataCategory
+from notifier.signers import ApprovalSection
 from notifier.toml_lines import TomlLines
 from notifier.translations import IncidentTranslation, LanguageCode, SenderTranslation, WaveTranslation
 
@@ -278,6 +279,7 @@ class Settings(_Frozen):
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
     dns: DnsSection = DnsSection()
+    approval: ApprovalSection = ApprovalSection()
     key: KeySection
     incidents: tuple[Incident, ...] = ()
     senders: tuple[Sender, ...] = ()

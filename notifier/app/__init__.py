@@ -21,7 +21,14 @@ from notifier.app.files import (
 )
 from notifier.app.forgetting import forget_file, look_at_file
 from notifier.app.kit import write_kit
-from notifier.app.notices import approve_wave, check_wave, describe_batch, list_notices, write_preview
+from notifier.app.notices import (
+    approve_wave,
+    check_wave,
+    describe_batch,
+    list_notices,
+    request_approval,
+    write_preview,
+)
 from notifier.app.opened import App, open_campaign, seal, utc_now
 from notifier.app.people import (
     bring_review_list,
@@ -88,6 +95,7 @@ __all__ = [
     "plan_wave",
     "reinstate_persons",
     "rejections_standing",
+    "request_approval",
     "resume",
     "seal",
     "send",

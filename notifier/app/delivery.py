@@ -35,7 +35,8 @@ async def send(
         raise OperatorError(
             "what was approved is what goes out, and this differs now: "
             + "; ".join(differing)
-            + ". Set it back, or plan and approve what follows"
+            + ". Set it back; what is not approved yet goes out under new values once its dossier was requested anew "
+            "(`notifier plan`, then `notifier approve --request --out DOSSIER`) and approved"
         )
     shelf = NoticeShelf(app.database)
     async with sealing(app):

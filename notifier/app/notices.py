@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,12 @@ if TYPE_CHECKING:
     from notifier.delivery.examination import Examined
     from notifier.model import WaveKind
     from notifier.notices.approval import Approval
+    from notifier.notices.dossier.requests import Dossier
     from notifier.notices.lint import Finding
     from notifier.notices.matrix import Matrix
     from notifier.notices.sender_domain import DomainReport
+
+SIGNATURE_BYTES = 65_536  # more than any signature has
 
 
 async def write_preview(app: App, out: Path, *, wave: str, segment: int | None) -> list[Path]:
@@ -147,12 +152,48 @@ async def describe_batch(app: App, wave: str) -> tuple[list[str], int]:
     return await describe(app.database, app.settings, app.folder, wave=wave)
 
 
-async def approve_wave(app: App, wave: str) -> Approval:
-    """Freeze the batch, and let the checkpoint over it be one that leaves the house."""
+async def request_approval(app: App, wave: str, out: Path, *, overwrite: bool) -> Dossier | None:
+    """The dossier of what waits for an approval, written to ``out``, with a PDF where Typst is installed. None: nothing
+    waits."""
+    from notifier.notices.dossier.folder import write_dossier
+    from notifier.notices.dossier.pdf import PDF, draw_pdf
+    from notifier.notices.dossier.requests import request
+
+    await know_wave(app, wave)
+    for finding in await _sender_findings(app):
+        raise OperatorError(finding.text)
+    made = await request(app.database, app.vault, app.settings, app.folder, wave=wave, by=app.by, now=utc_now())
+    if made is None:
+        return None
+    pdf = draw_pdf(made.document, footer=made.sha256)
+    drawn = replace(made, files={**made.files, **({} if pdf is None else {PDF: pdf})})
+    write_dossier(out, drawn.files, overwrite=overwrite)
+    return drawn
+
+
+async def approve_wave(app: App, wave: str, signatures: Sequence[Path] = ()) -> Approval:
+    """Freeze the batch, and let the checkpoint over it be one that leaves the house. ``signatures``: files that hold
+    one each, over the dossier that was requested last."""
     from notifier.notices.approval import approve
 
     for finding in await _sender_findings(app):
         raise OperatorError(finding.text)
-    made = await approve(app.database, app.vault, app.settings, app.folder, wave=wave, by=app.by, now=utc_now())
+    made = await approve(
+        app.database,
+        app.vault,
+        app.settings,
+        app.folder,
+        wave=wave,
+        by=app.by,
+        now=utc_now(),
+        signatures=[_armoured(path) for path in signatures],
+    )
     await seal(app, reason="approval")
     return made
+
+
+def _armoured(path: Path) -> str:
+    """A signature's file as text; what is not text is no signature, and is told so later."""
+    if path.stat().st_size > SIGNATURE_BYTES:
+        raise OperatorError(f"{path} is too large for a signature: name the .sig file")
+    return path.read_bytes().decode("ascii", "replace")

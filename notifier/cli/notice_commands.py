@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from notifier.cli.terminal import LEFT, OPERATOR, TRY_LATER, Terminal, command
+from notifier.errors import OperatorError
+
+if TYPE_CHECKING:
+    from notifier.notices.dossier.requests import Dossier
 
 
 @command("preview", short_help="the notices as files, with an invented person")
@@ -92,15 +97,31 @@ def check(terminal: Terminal, wave: str) -> int:
 
 @command("approve", short_help="freeze the batch: what was approved is what goes out")
 @click.option("--wave", default="initial", show_default=True)
-def approve(terminal: Terminal, wave: str) -> int:
+@click.option("--request", "asks", is_flag=True, help="Approve nothing: write the dossier to be read and signed.")
+@click.option("--out", metavar="DOSSIER", type=click.Path(path_type=Path), help="Its folder, or a file ending in .zip.")
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A signature of the dossier (manifest.sha256.sig); twice for two signers.",
+)
+def approve(terminal: Terminal, wave: str, asks: bool, out: Path | None, signatures: tuple[Path, ...]) -> int:
     """Show what is approved, then freeze it: texts, settings, and the list of notifications (I7).
 
-    What is added later forms the next batch.
+    What is added later forms the next batch. With [approval] required = 1 or 2: first --request --out DOSSIER, then
+    --signature FILE for each signer (docs/approval.md).
     """
     from notifier import app
 
+    if asks != (out is not None) or (asks and signatures):
+        raise OperatorError("the dossier takes both --request and --out DOSSIER; signatures come afterwards")
+
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="approve") as opened:
+            if out is not None:
+                made_out = await app.request_approval(opened, wave, out, overwrite=terminal.assume_yes)
+                return _requested(terminal, made_out, out)
             preview_lines, waiting = await app.describe_batch(opened, wave)
             if not waiting:
                 terminal.result(
@@ -110,8 +131,9 @@ def approve(terminal: Terminal, wave: str) -> int:
                 return 0
             for line in preview_lines:
                 terminal.note(line)
-            terminal.confirm(f"Approve {waiting} notifications of wave {wave}, as {terminal.by}?")
-            made = await app.approve_wave(opened, wave)
+            signed = f" with {len(signatures)} signatures" if signatures else ""
+            terminal.confirm(f"Approve {waiting} notifications of wave {wave}{signed}, as {terminal.by}?")
+            made = await app.approve_wave(opened, wave, signatures)
             fingerprint = opened.vault.fingerprint
         terminal.result(
             {
@@ -119,9 +141,12 @@ def approve(terminal: Terminal, wave: str) -> int:
                 "batch": made.number,
                 "digest": made.digest,
                 "notifications": made.notifications,
+                "dossier": made.dossier,
+                "signed_by": [{"name": each.name, "role": each.role} for each in made.signatures],
                 "fingerprint": fingerprint,
             },
             f"Batch {made.number} of wave {wave} is approved by {terminal.by}: {made.notifications} notifications.",
+            *(f"  signed by    {each.name} ({each.role})" for each in made.signatures),
             f"  digest       {made.digest}",
             f"  fingerprint  {fingerprint}",
             "Next: `notifier send`.",
@@ -129,6 +154,32 @@ def approve(terminal: Terminal, wave: str) -> int:
         return 0
 
     return asyncio.run(work())
+
+
+def _requested(terminal: Terminal, made: Dossier | None, out: Path) -> int:
+    if made is None:
+        terminal.result({"out": None, "notifications": 0}, "Nothing is waiting for approval.")
+        return 0
+    has_pdf = "dossier.pdf" in made.files
+    terminal.result(
+        {
+            "out": str(out),
+            "wave": made.wave,
+            "batch": made.number,
+            "notifications": made.notifications,
+            "sha256": made.sha256,
+            "required": made.required,
+            "pdf": has_pdf,
+        },
+        f"{out}: the dossier of batch {made.number} of wave {made.wave}, {made.notifications} notifications.",
+        f"  sha256  {made.sha256}",
+        *([] if has_pdf else ["  no PDF: typst is not installed (the extra `post`); dossier.html says the same"]),
+        f"Each of {made.required} signers: ssh-keygen -Y sign -n notifier-approval -f KEY manifest.sha256"
+        if made.required
+        else "No signature is required ([approval] required = 0).",
+        "Next: `notifier approve --signature manifest.sha256.sig`." if made.required else "Next: `notifier approve`.",
+    )
+    return 0
 
 
 COMMANDS = [preview, check, approve]

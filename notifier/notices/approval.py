@@ -1,9 +1,10 @@
 """Approval: what was approved is what goes out (I7).
 
 ``approve`` freezes a batch in one transaction: copies of every text and of the bound settings, the list of
-notifications, and the journal's entries on them. Its commit is the approval; a crash before it leaves nothing. Sending
-then renders from the frozen copies alone, through :class:`NoticeShelf`; a later edit of a template or of campaign.toml
-changes nothing in what was approved, and ``verify_bound`` says when settings have moved away from it.
+notifications, the manifest with its signatures, and the journal's entries on them. Its commit is the approval; a crash
+before it leaves nothing. Sending then renders from the frozen copies alone, through :class:`NoticeShelf`; a later edit
+of a template or of campaign.toml changes nothing in what was approved, and ``verify_bound`` says when settings have
+moved away from it.
 """
 
 from __future__ import annotations
@@ -11,81 +12,44 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from notifier.campaign import Settings
-from notifier.errors import OperatorError, StorageError, TryLater
-from notifier.model import Entry, WaveKind, canonical_exposures
+from notifier.errors import StorageError
+from notifier.model import Entry, WaveKind
 from notifier.notices.bound import bound_settings, canonical_json, differences, digest, frozen_settings
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
+from notifier.notices.dossier.manifest import hash_of, reason_of, route_of
+from notifier.notices.dossier.requests import accept
 from notifier.notices.findings import Finding
-from notifier.notices.freshness import check_dates
-from notifier.notices.kit_lint import lint_kit
-from notifier.notices.lint import lint, name_of
-from notifier.notices.places import places_of
-from notifier.notices.readiness import check_settings
-from notifier.notices.services import check_services
-from notifier.notices.signatures import check_signatures
-from notifier.storage import batches, holds, journal
+from notifier.notices.lint import name_of
+from notifier.notices.waiting import Draft, Waiting, draft, findings, look
+from notifier.storage import batches, dossiers, holds, journal
 from notifier.storage.batches import FrozenNotification
 from notifier.storage.database import Connection, Database
-from notifier.storage.holds import HeldImport
-from notifier.storage.segments import StoredSegment, segment_key, segments_of
-from notifier.storage.waves import adult_dependants_undecided, awaiting_plan
+from notifier.storage.dossiers import StoredSignature
+from notifier.storage.segments import segment_key, segments_of
 from notifier.vault import Vault
+
+__all__ = ["Approval", "NoticeShelf", "approve", "describe", "findings", "load_batch", "verify_bound"]
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What was frozen. ``number``: of the batch within its wave; None when nothing was waiting."""
+    """What was frozen. ``number``: of the batch within its wave; None when nothing was waiting. ``dossier``: SHA-256 of
+    the manifest, the one hash that signers sign."""
 
     wave: str
     notifications: int
     number: int | None = None
     batch_id: int | None = None
     digest: str = ""
+    dossier: str = ""
+    signatures: tuple[StoredSignature, ...] = ()
     warnings: tuple[Finding, ...] = ()
-
-
-async def findings(database: Database, settings: Settings, folder: Path, *, wave: str, now: datetime) -> list[Finding]:
-    """All findings on the settings and on the texts of the wave's segments; errors first."""
-    async with database.read() as connection:
-        segments, held = await segments_of(connection, wave), await holds.held(connection)
-        undecided = await adult_dependants_undecided(connection, wave)
-    return _findings(segments, held, Catalogue.load(folder, settings), settings, folder, now, undecided)
-
-
-def _findings(
-    segments: Sequence[StoredSegment],
-    held: Sequence[HeldImport],
-    catalogue: Catalogue,
-    settings: Settings,
-    folder: Path,
-    now: datetime,
-    undecided: int | None,
-) -> list[Finding]:
-    today = now.astimezone(settings.zone).date()
-    found = [
-        *map(_of_held, held),
-        *check_settings(settings, undecided=undecided),
-        *check_dates(settings, today),
-        *check_signatures(settings, folder),
-        *check_services(catalogue.services, catalogue.sources(), today),
-        *lint([segment.key for segment in segments], catalogue, settings),
-        *lint_kit([segment.key for segment in segments], catalogue, settings, today),
-    ]
-    placed = places_of(folder, catalogue).located(found)
-    return sorted(placed, key=lambda finding: finding.severity)
-
-
-def _of_held(file: HeldImport) -> Finding:
-    """Whoever signs must know who is not in what is signed (I1)."""
-    why = "rows name senders that nobody has" if file.reason == "senders" else "too many of its rows are rejected"
-    text = f"{file.rows} rows are held ({why}): nobody in them is informed; see `notifier status`"
-    return Finding("file-held", f"file {file.sha256[:12]}", text, "warning")
 
 
 async def describe(database: Database, settings: Settings, folder: Path, *, wave: str) -> tuple[list[str], int]:
@@ -109,117 +73,99 @@ async def describe(database: Database, settings: Settings, folder: Path, *, wave
         f"  households  adult dependants without a mailbox: {households}",
         f"  doubt       {settings.doubt.policy}",
         f"  pace        {settings.pace.hours or 'at any hour'}",
+        f"  signatures  {settings.approval.required or 'none'} required",
         *(f"  NOT IN IT   {file.rows} rows of the file {file.sha256[:12]}, which is held" for file in held),
     ]
     return lines, waiting
 
 
 async def approve(
-    database: Database, vault: Vault, settings: Settings, folder: Path, *, wave: str, by: str, now: datetime
+    database: Database,
+    vault: Vault,
+    settings: Settings,
+    folder: Path,
+    *,
+    wave: str,
+    by: str,
+    now: datetime,
+    signatures: Sequence[str] = (),
 ) -> Approval:
-    """Check texts and settings, then freeze everything of the wave that has no batch yet.
+    """Check texts and settings, then freeze everything of the wave that has no batch yet. ``signatures``: armoured,
+    over the dossier that was requested last; as many as ``[approval] required`` says.
 
     Running twice is safe: with nothing waiting nothing is written. Raises OperatorError, with every error in its text,
-    when the checks block; TryLater when the plan changed while the checks ran.
+    when the checks block, a signature is missing or wrong, or anything differs from the dossier that was signed;
+    TryLater when the plan changed while the checks ran.
     """
-    catalogue = Catalogue.load(folder, settings)
-    async with database.read() as connection:
-        planned = await segments_of(connection, wave)
-        if not planned and await batches.wave_id(connection, wave) is None:
-            raise OperatorError(f"there is no wave {wave}: `notifier plan` makes one")
-        newer = await batches.files_since_plan(connection, wave)
-        decided = wave in await awaiting_plan(connection)
-        held = await holds.held(connection)
-        undecided = await adult_dependants_undecided(connection, wave)
-    segments = [segment for segment in planned if segment.waiting]
-    if not segments:
+    waiting = await look(database, settings, folder, wave=wave, now=now)
+    if waiting is None:
         return Approval(wave, 0)
-    if decided:
-        # Whom a decision made reachable, or took in again, would be frozen as it was planned before (I1).
-        raise OperatorError(
-            f"reviews were decided or persons taken in again since wave {wave} was planned: run `notifier plan`, then "
-            "approve"
-        )
-    if newer:
-        # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).
-        raise OperatorError(f"{newer} files came in since wave {wave} was planned: run `notifier plan`, then approve")
-    found = _findings(segments, held, catalogue, settings, folder, now, undecided)
-    errors = [finding for finding in found if finding.severity == "error"]
-    if errors:
-        told = "; ".join(f"{each.code} ({each.place}): {each.text}" for each in errors)
-        raise OperatorError(f"{len(errors)} errors block the approval, nothing was frozen: {told}")
     async with database.write() as connection:
-        if [segment for segment in await segments_of(connection, wave) if segment.waiting] != segments:
-            raise TryLater(f"the plan of wave {wave} changed while it was checked; look at it and approve again")
-        made = await _freeze(connection, vault, settings, catalogue, segments, wave=wave, by=by, now=now)
-    return Approval(*made, warnings=tuple(found))
+        proposed = await draft(connection, vault, settings, waiting)
+        signed = await accept(connection, settings, wave, proposed, signatures)
+        made = await _freeze(connection, vault, proposed, waiting, signed, by=by, now=now)
+    return replace(made, warnings=tuple(waiting.findings))
 
 
 async def _freeze(
     connection: Connection,
     vault: Vault,
-    settings: Settings,
-    catalogue: Catalogue,
-    segments: Sequence[StoredSegment],
+    proposed: Draft,
+    waiting: Waiting,
+    signed: Sequence[StoredSignature],
     *,
-    wave: str,
     by: str,
     now: datetime,
-) -> tuple[str, int, int, int, str]:
-    """Batch, files, notifications, deliveries and entries, in the caller's transaction."""
-    wave_id = await batches.wave_id(connection, wave)
-    assert wave_id is not None  # its segments were just read
-    files = {path: (hashlib.sha256(content).hexdigest(), content) for path, content in catalogue.files.items()}
-    hashes = {path: sha256 for path, (sha256, _) in sorted(files.items())}
-    bound = bound_settings(settings, wave)
-    name = digest({"wave": wave, "bound": bound, "files": hashes, "segments": [_told(each) for each in segments]})
-    notifications = sum(segment.waiting for segment in segments)
+) -> Approval:
+    """Batch, files, signatures, notifications, deliveries and entries, in the caller's transaction."""
+    manifest, wave = proposed.manifest, waiting.wave
+    files = {path: (hashlib.sha256(content).hexdigest(), content) for path, content in waiting.catalogue.files.items()}
     batch_id, number = await batches.insert_batch(
         connection,
-        wave_id,
-        digest=name,
-        bound=canonical_json(bound),
-        notifications=notifications,
+        proposed.wave_id,
+        digest=manifest["digest"],
+        bound=canonical_json(manifest["bound"]),
+        notifications=manifest["list"]["notifications"],
         approved_by=by,
         now=now,
         files=files,
+        manifest=proposed.text,
     )
+    await dossiers.insert_signatures(connection, batch_id, signed)
     frozen = await batches.freeze_notifications(
-        connection, wave_id, batch_id, lambda token: vault.reference_number(token.hex())
+        connection, proposed.wave_id, batch_id, lambda token: vault.reference_number(token.hex())
     )
-    assert frozen == notifications  # counted in this very transaction
+    assert frozen == manifest["list"]["notifications"]  # counted in this very transaction
+    assert number == manifest["batch"]
     facts = {
         "wave": wave,
         "batch": number,
-        "digest": name,
+        "digest": manifest["digest"],
         "notifications": frozen,
         "by": by,
-        "files": hashes,
-        "bound": digest(bound),
+        "files": manifest["files"],
+        "bound": digest(manifest["bound"]),
+        "list": manifest["list"]["sha256"],
+        "dossier": proposed.sha256,
+        "signatures": [
+            {
+                "name": each.name,
+                "role": each.role,
+                "key": each.public_key,
+                "sha256": hashlib.sha256(each.signature.encode()).hexdigest(),
+            }
+            for each in signed
+        ],
     }
-    await journal.append(connection, [Entry(now, "batch_approved", name, facts)])
-    async for chunk in batches.frozen_notifications(connection, wave_id, batch_id):
+    await journal.append(connection, [Entry(now, "batch_approved", manifest["digest"], facts)])
+    async for chunk in batches.frozen_notifications(connection, proposed.wave_id, batch_id):
         entries = [_frozen_entry(vault, wave, number, each, now) for each in chunk]
         await journal.append(connection, entries)
         await batches.note_pseudonyms(
             connection,
             ((bytes.fromhex(entry.subject), each.person) for entry, each in zip(entries, chunk, strict=True)),
         )
-    return wave, frozen, number, batch_id, name
-
-
-def _told(segment: StoredSegment) -> dict[str, str | int]:
-    key = segment.key
-    return {
-        "id": segment.id,
-        "sender": key.sender,
-        "audience": key.audience.value,
-        "profession": key.profession,
-        "form": key.form.value,
-        "exposures": canonical_exposures(key.exposures),
-        "language": key.language,
-        "notifications": segment.waiting,
-    }
+    return Approval(wave, frozen, number, batch_id, manifest["digest"], proposed.sha256, tuple(signed))
 
 
 def _frozen_entry(vault: Vault, wave: str, number: int, frozen: FrozenNotification, now: datetime) -> Entry:
@@ -227,8 +173,8 @@ def _frozen_entry(vault: Vault, wave: str, number: int, frozen: FrozenNotificati
     facts = {
         "wave": wave,
         "batch": number,
-        "route": "held" if frozen.review else frozen.route,
-        "reason": frozen.review or frozen.route_reason,
+        "route": route_of(frozen),
+        "reason": reason_of(frozen),
         "rung": frozen.rung,
         "segment": frozen.segment_id,
         "exposures": frozen.exposures,
@@ -257,6 +203,8 @@ async def load_batch(connection: Connection, batch_id: int) -> tuple[Catalogue, 
     approved = await journal.facts_of(connection, "batch_approved", batch.digest)
     if approved is None or approved["bound"] != digest(json.loads(batch.bound)):
         raise StorageError(f"the frozen settings of batch {batch.number} of wave {batch.wave} were altered")
+    if hash_of(batch.manifest) != approved["dossier"]:
+        raise StorageError(f"the manifest of batch {batch.number} of wave {batch.wave} was altered")
     files = {}
     for path, (sha256, content) in (await batches.batch_files(connection, batch_id)).items():
         if hashlib.sha256(content).hexdigest() != sha256:

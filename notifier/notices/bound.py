@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from notifier.campaign import Settings
@@ -43,6 +44,8 @@ def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
 
 
 def _without_names(bound: Mapping[str, Any]) -> dict[str, Any]:
+    if "senders" not in bound:
+        return dict(bound)
     senders = [{key: value for key, value in sender.items() if key not in _NOT_BOUND} for sender in bound["senders"]]
     return {**bound, "senders": senders}
 
@@ -63,17 +66,30 @@ def digest(body: object) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
 
-def differences(approved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Which bound settings differ, each as ``relay.port (approved 587, now 25)``."""
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a difference is told: of a value that is new, that is gone, that moved. ``{old}``, ``{new}``: the values."""
+
+    new: str
+    gone: str
+    moved: str
+
+
+SINCE_APPROVAL = Wording("new: {new}", "taken out, approved {old}", "approved {old}, now {new}")
+
+
+def differences(approved: Mapping[str, Any], now: Mapping[str, Any], wording: Wording = SINCE_APPROVAL) -> list[str]:
+    """Which values differ, each with the old and the new one: ``relay.port (approved 587, now 25)``."""
     then, current = dict(_leaves("", _without_names(approved))), dict(_leaves("", _without_names(now)))
     told = []
     for path in sorted(then.keys() | current.keys()):
         if path not in then:
-            told.append(f"{path} (new)")
+            told.append(f"{path} ({wording.new.format(new=_shown(current[path]))})")
         elif path not in current:
-            told.append(f"{path} (taken out)")
+            told.append(f"{path} ({wording.gone.format(old=_shown(then[path]))})")
         elif then[path] != current[path]:
-            told.append(f"{path} (approved {_shown(then[path])}, now {_shown(current[path])})")
+            old, new = _apart(then[path], current[path])
+            told.append(f"{path} ({wording.moved.format(old=old, new=new)})")
     return told
 
 
@@ -93,3 +109,17 @@ def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _apart(old: object, new: object) -> tuple[str, str]:
+    """Both values; of long ones the place where they part, or they would look alike."""
+    texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
+    if max(map(len, texts)) <= _SHOWN:
+        return texts[0], texts[1]
+    common = next((place for place, (one, two) in enumerate(zip(*texts, strict=False)) if one != two), 0)
+    begins = max(0, common - _SHOWN // 3) if common > _SHOWN // 2 else 0
+    shown = []
+    for text in texts:
+        part = text[begins : begins + _SHOWN]
+        shown.append(("…" if begins else "") + part + ("…" if begins + _SHOWN < len(text) else ""))
+    return shown[0], shown[1]

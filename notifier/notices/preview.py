@@ -14,9 +14,9 @@ from pathlib import Path
 from notifier.campaign import Settings
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import compile_segment
+from notifier.notices.invented import invented
 from notifier.notices.pages.index import Previewed, index, stem
 from notifier.notices.pages.sheets import Sheet, make_sheet
-from notifier.notices.specimens import invented
 from notifier.storage.segments import StoredSegment
 
 MAILBOX = "camille.exemple@courriel.example"

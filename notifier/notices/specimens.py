@@ -11,27 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notifier.campaign import Sender, Settings
-from notifier.model import Audience, Contact, Form, PersonalFields, SegmentKey
+from notifier.model import PersonalFields
 from notifier.notices.approval import load_batch
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice
+from notifier.notices.invented import invented
 from notifier.notices.marks import TEST, compile_marked
 from notifier.storage import batches
 from notifier.storage.database import Database
 from notifier.storage.segments import segments_of
-
-REFERENCE = "0000-EXEM-P1E0"
-PERSON = Contact(name="Exemple", forename="Camille")
-COMPANY = Contact(name="Exemple", forename="Camille", company="Pharmacie de l'Exemple")
-CHILDREN = ("Léa Exemple", "Tom Exemple")
-ESTABLISHMENTS = ("Pharmacie de l'Exemple", "Optique de l'Exemple")
-
-
-def invented(key: SegmentKey) -> PersonalFields:
-    """Somebody who does not exist, fit for this segment."""
-    professional = key.audience in {Audience.PROFESSIONAL, Audience.COMPANY}
-    concerned = {Form.OWN: (), Form.CHILDREN: CHILDREN, Form.ESTABLISHMENTS: ESTABLISHMENTS}[key.form]
-    return PersonalFields(COMPANY if professional else PERSON, REFERENCE, concerned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from notifier.journal.sealer import SLICE, seal, seal_slice, stored_leaf
 from notifier.model import Term, from_ms, to_ms, utc_text
 from notifier.proof.bundle import Bundle
 from notifier.proof.verifier import verify as verifier
-from notifier.storage import checkpoints, coverage, evidence, journal
+from notifier.storage import checkpoints, coverage, dossiers, evidence, journal
 from notifier.storage.accounting import Account, WaveAccount, account
 from notifier.storage.coverage import Bridge
 from notifier.storage.database import Connection, Database
@@ -122,6 +122,7 @@ async def _write(
     async with database.read() as connection:
         readme = (Path(verifier.__file__).parent / verifier.README).read_bytes()
         bundle.add(verifier.README, DRILL_NOTICE.encode() + readme if vault.is_drill else readme)
+        approvals = await _write_approvals(connection, bundle)
         roots = await _write_checkpoints(connection, bundle, vault, counted.checkpoint)
         ledger = verifier.Ledger(_observed_until(counted, settings, now))
         await _write_entries(connection, bundle, roots, ledger, counted.checkpoint)
@@ -135,7 +136,7 @@ async def _write(
         bundle.add(
             verifier.SUMMARY, (json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
         )
-        await _write_templates(connection, bundle, ledger)
+        await _write_templates(connection, bundle, ledger, approvals)
         bundle.add(verifier.PROGRAM, Path(verifier.__file__).read_bytes())
     facts = {"campaign": vault.campaign_id, "kind": _kind(vault), "made": utc_text(now)}
     manifest = bundle.finish(
@@ -214,14 +215,28 @@ async def _write_entries(
         raise JournalError(f"the journal holds {frontier.size} of the {last.size} entries that were signed")
 
 
-async def _write_templates(connection: Connection, bundle: Bundle, ledger: verifier.Ledger) -> None:
-    """The frozen files of every batch, under names that any system can unpack."""
+async def _write_approvals(connection: Connection, bundle: Bundle) -> dict[str, str]:
+    """Manifest and signatures of every batch; name → SHA-256."""
+    named: dict[str, bytes] = {}
+    for batch in await dossiers.signed_batches(connection):
+        named[verifier.approval_name(batch.wave, batch.number, verifier.MANIFEST)] = batch.manifest.encode()
+        for place, signature in enumerate(batch.signatures, 1):
+            named[verifier.approval_name(batch.wave, batch.number, f"signature-{place}.sig")] = signature.encode()
+    for name in sorted(named):
+        bundle.add(name, named[name])
+    return {name: hashlib.sha256(content).hexdigest() for name, content in named.items()}
+
+
+async def _write_templates(
+    connection: Connection, bundle: Bundle, ledger: verifier.Ledger, approvals: dict[str, str]
+) -> None:
+    """The frozen files of every batch, under names that any system can unpack. ``approvals``: what was written of the
+    manifests and signatures."""
     named: dict[str, bytes] = {}
     async for file in evidence.frozen_files(connection):
         named[verifier.template_name(file.wave, file.batch, file.path)] = file.content
-    if {name: hashlib.sha256(content).hexdigest() for name, content in named.items()} != verifier.approved_files(
-        ledger
-    ):
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in named.items()}
+    if approvals | hashes != verifier.approved_files(ledger):
         raise JournalError("the frozen files are not the ones that the approvals name")
     for name in sorted(named):
         bundle.add(name, named[name])

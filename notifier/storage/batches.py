@@ -18,7 +18,7 @@ CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """One approval. ``bound``: JSON of the settings it binds."""
+    """One approval. ``bound``: JSON of the settings it binds; ``manifest``: JSON of all that its dossier shows."""
 
     id: int
     wave: str
@@ -26,6 +26,7 @@ class StoredBatch:
     digest: str
     bound: str
     notifications: int
+    manifest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ async def files_since_plan(connection: AsyncConnection, wave: str) -> int:
     return int(found.scalar_one())
 
 
+async def next_number(connection: AsyncConnection, wave: int) -> int:
+    """The number that the wave's next batch gets."""
+    found = await connection.execute(
+        text("SELECT COALESCE(MAX(number), 0) + 1 FROM batches WHERE wave_id = :wave"), {"wave": wave}
+    )
+    return int(found.scalar_one())
+
+
 async def insert_batch(
     connection: AsyncConnection,
     wave: int,
@@ -75,16 +84,15 @@ async def insert_batch(
     approved_by: str,
     now: datetime,
     files: Mapping[str, tuple[str, bytes]],
+    manifest: str = "",
 ) -> tuple[int, int]:
     """A new batch with its files (path → SHA-256 in hex, content). Returns its id and its number within the wave."""
-    found = await connection.execute(
-        text("SELECT COALESCE(MAX(number), 0) + 1 FROM batches WHERE wave_id = :wave"), {"wave": wave}
-    )
-    number = int(found.scalar_one())
+    number = await next_number(connection, wave)
     made = await connection.execute(
         text(
-            "INSERT INTO batches (wave_id, number, digest, bound, notifications, approved_by, approved_ms) "
-            "VALUES (:wave, :number, :digest, :bound, :notifications, :approved_by, :approved_ms) RETURNING id"
+            "INSERT INTO batches "
+            "(wave_id, number, digest, bound, notifications, approved_by, approved_ms, manifest) VALUES "
+            "(:wave, :number, :digest, :bound, :notifications, :approved_by, :approved_ms, :manifest) RETURNING id"
         ),
         {
             "wave": wave,
@@ -94,6 +102,7 @@ async def insert_batch(
             "notifications": notifications,
             "approved_by": approved_by,
             "approved_ms": to_ms(now),
+            "manifest": manifest,
         },
     )
     batch_id = int(made.scalar_one())
@@ -130,9 +139,10 @@ async def freeze_notifications(
 
 
 async def frozen_notifications(
-    connection: AsyncConnection, wave: int, batch_id: int
+    connection: AsyncConnection, wave: int, batch_id: int | None
 ) -> AsyncIterator[list[FrozenNotification]]:
-    """A batch's notifications in order of id, some thousands at a time: memory stays flat at ten million."""
+    """A batch's notifications in order of id, some thousands at a time: memory stays flat at ten million. None: those
+    that wait for an approval."""
     last = 0
     while True:
         rows = await connection.execute(
@@ -141,7 +151,9 @@ async def frozen_notifications(
                 "n.segment_id, s.audience, e.canonical, COALESCE(d.token, :no_token), p.id FROM notifications n "
                 "JOIN persons p ON p.id = n.person_id JOIN segments s ON s.id = n.segment_id "
                 "JOIN exposure_sets e ON e.id = s.exposure_set_id LEFT JOIN deliveries d ON d.id = n.delivery_id "
-                "WHERE n.id > :last AND n.wave_id = :wave AND n.batch_id = :batch ORDER BY n.id LIMIT :chunk"
+                "WHERE n.id > :last AND n.wave_id = :wave "
+                "AND (n.batch_id = :batch OR (n.batch_id IS NULL AND :batch IS NULL)) "
+                "ORDER BY n.id LIMIT :chunk"
             ),
             {"last": last, "wave": wave, "batch": batch_id, "chunk": CHUNK, "no_token": b""},
         )
@@ -165,7 +177,8 @@ async def note_pseudonyms(connection: AsyncConnection, persons: Iterable[tuple[b
 
 
 _BATCHES = (
-    "SELECT b.id, w.name, b.number, b.digest, b.bound, b.notifications FROM batches b JOIN waves w ON w.id = b.wave_id "
+    "SELECT b.id, w.name, b.number, b.digest, b.bound, b.notifications, b.manifest "
+    "FROM batches b JOIN waves w ON w.id = b.wave_id "
 )
 
 

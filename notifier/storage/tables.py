@@ -355,12 +355,38 @@ class Batch(SQLModel, table=True):
     id: int | None = _id()  # type: ignore[assignment]
     wave_id: int = Field(foreign_key="waves.id")
     number: int
-    digest: str  # SHA-256 over bound settings, files and segments
+    digest: str  # SHA-256 over bound settings, files, segments and the list of notifications
     bound: str  # JSON: the settings that approval binds
     notifications: int
     approved_by: str
     approved_ms: int = Field(sa_type=BigInteger)
+    manifest: str = _plain()  # JSON: all that a dossier of it shows; what signers sign is its SHA-256
     __table_args__ = (UniqueConstraint("wave_id", "number"),)
+
+
+class BatchSignature(SQLModel, table=True):
+    """A signer's signature over the manifest of a batch. ``signature``: armoured, as it was handed over (SSHSIG)."""
+
+    __tablename__ = "batch_signatures"
+    batch_id: int = Field(foreign_key="batches.id", primary_key=True)
+    place: int = Field(primary_key=True)  # from 1, in the order of the manifest's signers
+    name: str
+    role: str
+    public_key: str
+    signature: str
+
+
+class ApprovalRequest(SQLModel, table=True):
+    """A dossier that was handed out. The last one of a wave is what its signatures are held against. ``wave``: by name,
+    because a round of which nothing is left is deleted."""
+
+    __tablename__ = "approval_requests"
+    id: int | None = _id()  # type: ignore[assignment]
+    wave: str = Field(index=True)
+    manifest: str
+    sha256: str
+    requested_by: str
+    requested_ms: int = Field(sa_type=BigInteger)
 
 
 class BatchFile(SQLModel, table=True):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from notifier.notices.invented import invented
 from notifier.notices.marks import TEST, compile_marked
 from notifier.notices.preview import write_preview
-from notifier.notices.specimens import invented
 from notifier.storage.segments import StoredSegment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -32,6 +32,8 @@ REAL, DRILL = "notifier/", "notifier-drill/"  # how the name of a key begins, wi
 DRILL_ID = "drill-"  # how the id of a rehearsal's campaign begins
 HELD, REFUSED, UNREADABLE, REHEARSAL = 0, 1, 2, 3  # exit codes
 PERSON_FORMAT = "notifier-person-proof/1"
+APPROVAL_FORMAT = "notifier-approval/1"
+APPROVAL_NAMESPACE = "notifier-approval"  # of the signers' signatures
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 README, CHECKPOINTS, ENTRIES, SUMMARY, PROGRAM = (
     "LISEZMOI.txt",
@@ -492,6 +494,11 @@ class Pack:
         return b"".join(self.blocks(name))
 
 
+def approval_name(wave: str, batch: Any, file: str) -> str:
+    """Where the pack keeps the manifest of a batch and the signatures over it."""
+    return f"approvals/{quote(wave, safe='')}/{batch}/{file}"
+
+
 def template_name(wave: str, batch: Any, path: str) -> str:
     """Where the pack keeps a frozen file of a batch."""
     return f"templates/{quote(wave, safe='')}/{batch}/{quote(path, safe='/')}"
@@ -547,6 +554,8 @@ class Ledger:
         self.imports: list[dict[str, Any]] = []
         self.batches: list[dict[str, Any]] = []
         self.frozen: dict[tuple[str, Any], int] = {}
+        self.lists: dict[tuple[str, Any], Any] = {}  # (wave, batch) → running hash over its notifications
+        self.requested: set[str] = set()  # hashes of the dossiers that were requested
         self.kinds: dict[str, str] = {}  # wave → its kind
         self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
@@ -554,6 +563,7 @@ class Ledger:
             "import_completed": self._imported,
             "import_undone": self._undone,
             "wave_planned": self._planned,
+            "approval_requested": self._requested,
             "batch_approved": self._approved,
             "notification_frozen": self._frozen,
             "notification_replanned": self._replanned,
@@ -593,6 +603,11 @@ class Ledger:
         self.waves.setdefault(wave, {})[person] = value
         batch = (wave, facts["batch"])
         self.frozen[batch] = self.frozen.get(batch, 0) + 1
+        if batch not in self.lists:
+            self.lists[batch] = hashlib.sha256()
+        self.lists[batch].update(
+            f"{person}\t{facts['segment']}\t{facts['route']}\t{facts['reason']}\t{facts['excluded']}\t{token}\n".encode()
+        )
 
     def _replanned(self, person: str, facts: dict[str, Any], _at: str) -> None:
         self.waves.setdefault(facts["wave"], {}).pop(person, None)
@@ -602,6 +617,9 @@ class Ledger:
 
     def _planned(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
         self.kinds[facts["wave"]] = facts["kind"]
+
+    def _requested(self, dossier: str, _facts: dict[str, Any], _at: str) -> None:
+        self.requested.add(dossier)
 
     def _approved(self, _subject: str, facts: dict[str, Any], at: str) -> None:
         self.batches.append({**facts, "at": at})
@@ -830,6 +848,7 @@ def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known:
             )
         verdict.remarks.append(f"compared with the checkpoint over {held.size} entries that you hold")
     _check_templates(pack, ledger, verdict)
+    _check_approvals(pack, ledger, verdict, verify)
     for name in (README, PROGRAM):
         for _ in pack.blocks(name):
             pass
@@ -883,22 +902,154 @@ def _check_checkpoints(
 
 
 def approved_files(ledger: Ledger) -> dict[str, str]:
-    """The SHA-256 of each file that an approval names, by its name in the pack."""
-    return {
+    """The SHA-256 of each file that an approval names, by its name in the pack: texts, manifest, signatures."""
+    named = {
         template_name(batch["wave"], batch["batch"], path): sha256
         for batch in ledger.batches
         for path, sha256 in batch["files"].items()
     }
+    for batch in ledger.batches:
+        if batch.get("dossier"):
+            named[approval_name(batch["wave"], batch["batch"], MANIFEST)] = batch["dossier"]
+        for place, signature in enumerate(batch.get("signatures", ()), 1):
+            named[approval_name(batch["wave"], batch["batch"], f"signature-{place}.sig")] = signature["sha256"]
+    return named
 
 
 def _check_templates(pack: Pack, ledger: Ledger, verdict: Verdict) -> None:
     expected = approved_files(ledger)
-    present = {name for name in pack.listed if name.startswith("templates/")}
+    present = {name for name in pack.listed if name.startswith(("approvals/", "templates/"))}
     if present != set(expected) or set(pack.listed) - present != REQUIRED:
         verdict.findings.append("the pack holds other files than the approvals name")
     for name in sorted(present):
         if hashlib.sha256(pack.read(name)).hexdigest() != expected.get(name):
             verdict.findings.append(f"{name} is not the file that was approved")
+
+
+def _check_approvals(pack: Pack, ledger: Ledger, verdict: Verdict, verify: Ed25519) -> None:
+    """What each batch was approved on: its manifest against the entries, its signatures against the manifest."""
+    for batch in ledger.batches:
+        where = f"batch {batch['batch']} of wave {batch['wave']}"
+        name = approval_name(batch["wave"], batch["batch"], MANIFEST)
+        if name not in pack.listed:
+            verdict.remarks.append(f"{where}: approved by {batch['by']}, without a dossier")
+            continue
+        content = pack.read(name)
+        manifest = read_json(content)
+        if content != canonical(manifest).encode() or manifest["format"] != APPROVAL_FORMAT:
+            verdict.findings.append(f"{where}: its manifest is not in its canonical form")
+        verdict.findings.extend(f"{where}: {finding}" for finding in compare_manifest(manifest, batch, ledger))
+        signatures = [
+            pack.read(approval_name(batch["wave"], batch["batch"], f"signature-{place}.sig")).decode("ascii")
+            for place in range(1, len(batch["signatures"]) + 1)
+        ]
+        verdict.findings.extend(
+            f"{where}: {finding}" for finding in check_signatures(manifest, batch, signatures, ledger, verify)
+        )
+        signers = ", ".join(f"{each['name']} ({each['role']})" for each in batch["signatures"])
+        told = f"signed by {signers}" if signers else f"approved by {batch['by']}, no signature was required"
+        verdict.remarks.append(f"{where}: {told}")
+
+
+def compare_manifest(manifest: dict[str, Any], batch: dict[str, Any], ledger: Ledger) -> Iterator[str]:
+    """Each way in which what was signed is not what was frozen."""
+    frozen = {key: manifest[key] for key in ("wave", "bound", "files", "segments", "list")}
+    if hashlib.sha256(canonical(frozen).encode()).hexdigest() != manifest["digest"]:
+        yield "its manifest does not give its own digest"
+    if hashlib.sha256(canonical(manifest["bound"]).encode()).hexdigest() != batch["bound"]:
+        yield "its manifest binds other settings than the entry"
+    said = {key: batch[key] for key in ("wave", "batch", "digest", "files")}
+    if {key: manifest[key] for key in said} != said or manifest["list"]["sha256"] != batch["list"]:
+        yield "its manifest says something else than its entry"
+    running = ledger.lists.get((batch["wave"], batch["batch"]), hashlib.sha256())
+    if manifest["list"] != {"notifications": batch["notifications"], "sha256": running.hexdigest()}:
+        yield "its entries froze other notifications than its manifest lists"
+
+
+def check_signatures(
+    manifest: dict[str, Any], batch: dict[str, Any], signatures: list[str], ledger: Ledger, verify: Ed25519
+) -> Iterator[str]:
+    """Each way in which a batch lacks the signatures that its own manifest asks for."""
+    approval = manifest["approval"]
+    signers = {(each["name"], each["role"], each["key"].split()[1]) for each in approval["signers"]}
+    said = [(each["name"], each["role"], each["key"]) for each in batch["signatures"]]
+    if len({key for _, _, key in said}) < max(len(said), approval["required"]):
+        yield f"it has not the {approval['required']} signatures of different signers that it asks for"
+    if said and batch["dossier"] not in ledger.requested:
+        yield "its dossier was signed and never requested"
+    message = f"{batch['dossier']}  {MANIFEST}\n".encode()
+    for signer, signature in zip(said, signatures):  # noqa: B905  (strict= is Python 3.10)
+        if signer not in signers or _same_name(signer[0]) == _same_name(approval["author"]):
+            yield f"{signer[0]} is none of the signers that its manifest names"
+        try:
+            good = ssh_signature(signature, base64.b64decode(signer[2], validate=True), message, verify)
+        except (ValueError, IndexError):
+            good = False
+        if not good:
+            yield f"the signature of {signer[0]} is wrong"
+
+
+def _same_name(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+# -- SSH signatures (OpenSSH, PROTOCOL.sshsig): ssh-ed25519, and ssh-rsa with rsa-sha2-256 or rsa-sha2-512 ------------
+
+_ARMOUR = ("-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----")
+_DIGEST_INFO = {  # RFC 8017 9.2, note 1
+    "rsa-sha2-256": ("sha256", bytes.fromhex("3031300d060960864801650304020105000420")),
+    "rsa-sha2-512": ("sha512", bytes.fromhex("3051300d060960864801650304020305000440")),
+}
+_RSA_BITS = 2048  # at least
+
+
+def ssh_signature(armoured: str, key: bytes, message: bytes, verify: Ed25519) -> bool:
+    """Whether the signature is this key's over ``message``, in the namespace of approvals. Raises ValueError when it is
+    no SSH signature, or not in its one form."""
+    lines = armoured.replace("\r\n", "\n").strip().split("\n")
+    encoded = "".join(lines[1:-1])
+    blob = base64.b64decode(encoded, validate=True)
+    if (lines[0], lines[-1]) != _ARMOUR or base64.b64encode(blob).decode() != encoded:
+        raise ValueError("no SSH signature")
+    named, namespace, reserved, hash_name, signature = _ssh_strings(blob[10:])
+    if blob[:10] != b"SSHSIG\0\0\0\1" or reserved or named != key or namespace != APPROVAL_NAMESPACE.encode():
+        return False
+    if hash_name not in (b"sha256", b"sha512"):
+        return False
+    digest = hashlib.new(hash_name.decode(), message).digest()
+    covered = b"SSHSIG" + b"".join(len(part).to_bytes(4, "big") + part for part in (namespace, b"", hash_name, digest))
+    algorithm, value = _ssh_strings(signature)
+    kind, *parts = _ssh_strings(key)
+    if kind == b"ssh-ed25519" and algorithm == kind and len(parts) == 1:
+        return not _is_anybodys(parts[0]) and verify(parts[0], covered, value)
+    if kind == b"ssh-rsa" and algorithm.decode() in _DIGEST_INFO and len(parts) == 2:
+        exponent, modulus = (int.from_bytes(part, "big") for part in parts)
+        return _rsa(modulus, exponent, algorithm.decode(), covered, value)
+    return False
+
+
+def _rsa(modulus: int, exponent: int, algorithm: str, covered: bytes, value: bytes) -> bool:
+    """RSASSA-PKCS1-v1_5, RFC 8017 8.2.2: the expected block is made and compared whole."""
+    size = (modulus.bit_length() + 7) // 8
+    if modulus.bit_length() < _RSA_BITS or exponent < 3 or len(value) != size:
+        return False
+    hash_name, prefix = _DIGEST_INFO[algorithm]
+    block = prefix + hashlib.new(hash_name, covered).digest()
+    expected = b"\0\1" + b"\xff" * (size - len(block) - 3) + b"\0" + block
+    number = int.from_bytes(value, "big")
+    return number < modulus and pow(number, exponent, modulus) == int.from_bytes(expected, "big")
+
+
+def _ssh_strings(blob: bytes) -> list[bytes]:
+    """RFC 4251 5: each string after its length; together they are the whole blob."""
+    strings, position = [], 0
+    while position < len(blob):
+        length = int.from_bytes(blob[position : position + 4], "big")
+        position += 4 + length
+        if position > len(blob):
+            raise ValueError("cut short")
+        strings.append(blob[position - length : position])
+    return strings
 
 
 def _report(verdict: Verdict, summary: dict[str, Any], ledger: Ledger, checkpoints: int, size: int) -> None:

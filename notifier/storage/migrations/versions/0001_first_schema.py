@@ -24,6 +24,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "approval_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("wave", sa.String(), nullable=False),
+        sa.Column("manifest", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("requested_by", sa.String(), nullable=False),
+        sa.Column("requested_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("approval_requests", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_requests_wave"), ["wave"], unique=False)
+
+    op.create_table(
         "checkpoints",
         sa.Column(
             "tree_size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
@@ -135,12 +148,27 @@ def upgrade() -> None:
         sa.Column("notifications", sa.Integer(), nullable=False),
         sa.Column("approved_by", sa.String(), nullable=False),
         sa.Column("approved_ms", sa.BigInteger(), nullable=False),
+        sa.Column("manifest", sa.String(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(
             ["wave_id"],
             ["waves.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("wave_id", "number"),
+    )
+    op.create_table(
+        "batch_signatures",
+        sa.Column("batch_id", sa.Integer(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("public_key", sa.String(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"],
+            ["batches.id"],
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "place"),
     )
     op.create_table(
         "contacts",
@@ -676,6 +704,7 @@ def downgrade() -> None:
         batch_op.drop_index("contacts_contract")
 
     op.drop_table("contacts")
+    op.drop_table("batch_signatures")
     op.drop_table("batches")
     op.drop_table("waves")
     op.drop_table("pace")
@@ -692,4 +721,8 @@ def downgrade() -> None:
     op.drop_table("entries")
     op.drop_table("clear_files")
     op.drop_table("checkpoints")
+    with op.batch_alter_table("approval_requests", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_approval_requests_wave"))
+
+    op.drop_table("approval_requests")
     op.drop_table("campaign")
