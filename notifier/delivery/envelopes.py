@@ -13,7 +13,7 @@ from typing import Protocol
 
 from notifier.campaign import Sender
 from notifier.delivery import replies
-from notifier.delivery.transaction import Envelope, sendable, verify
+from notifier.delivery.transaction import Envelope, body, sendable, verify
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
@@ -32,9 +32,11 @@ NoticeFor = Callable[[int, int], Awaitable[Notice]]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ready:
-    """A message that may go out. ``envelope``: None when no command can carry the address."""
+    """A message that may go out. ``envelope``: None when no command can carry the address; ``wire``: the message as
+    it goes out, dot-stuffed, with its final dot."""
 
     envelope: Envelope | None
+    wire: bytes
     forbidden: tuple[str, ...]
     notice_sha256: str
 
@@ -48,7 +50,7 @@ def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: f
     recipient = contact.second_email if held.is_second else contact.email
     path = sendable(recipient)
     if path is None:
-        return Ready(None, forbidden, "")
+        return Ready(None, b"", forbidden, "")
     # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
     elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
     reader = replace(others[0] if elsewhere else contact, email=recipient)
@@ -68,7 +70,7 @@ def prepare(held: Claim, vault: Vault, sender: Sender, notice: Notice, listed: f
         token=token,
     )
     verify(envelope, recipient)
-    return Ready(envelope, forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
+    return Ready(envelope, body(envelope), forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
 
 
 def _contact(

@@ -89,7 +89,8 @@ def decide(  # noqa: PLR0911  (a table, read downwards)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ended:
-    """An attempt that has ended. ``reply``: redacted; ``reply_sealed``: verbatim; both empty when nobody replied."""
+    """An attempt that has ended. ``reply``: redacted; ``reply_sealed``: verbatim; both empty when nobody replied.
+    ``relay``: the one that it was tried with, "" if none was."""
 
     held: Claim
     outcome: Outcome
@@ -98,14 +99,22 @@ class Ended:
     reply_sealed: bytes | None = None
     reply_sha256: str = ""
     notice_sha256: str = ""
+    relay: str = ""
 
 
 def ended(
-    held: Claim, outcome: Outcome, *, at: datetime, vault: Vault, forbidden: tuple[str, ...], notice_sha256: str
+    held: Claim,
+    outcome: Outcome,
+    *,
+    at: datetime,
+    vault: Vault,
+    forbidden: tuple[str, ...],
+    notice_sha256: str,
+    relay: str = "",
 ) -> Ended:
     """An attempt's end, its reply made fit to be kept (I8)."""
     if outcome.code is None:
-        return Ended(held, outcome, at, reply=outcome.text, notice_sha256=notice_sha256)
+        return Ended(held, outcome, at, reply=outcome.text, notice_sha256=notice_sha256, relay=relay)
     spoken = verbatim(outcome.text)
     return Ended(
         held,
@@ -115,6 +124,7 @@ def ended(
         reply_sealed=vault.seal_bytes("reply", held.token, spoken),
         reply_sha256=vault.blinded_sha256("reply", held.token, held.attempt, spoken),
         notice_sha256=notice_sha256,
+        relay=relay,
     )
 
 
@@ -232,6 +242,7 @@ def _entry(kind: str, end: Ended, more: dict[str, object]) -> Entry:
             "reply": end.reply,
             "reply_sha256": end.reply_sha256,
             "notice_sha256": end.notice_sha256,
+            "relay": end.relay,
             **more,
         },
     )

@@ -189,7 +189,7 @@ def test_a_relay_that_will_not_have_us_pauses_with_its_words(rows, server, sendi
 
 
 def test_a_relay_that_dies_in_the_middle_loses_nobody(rows, server, sending, monkeypatch):
-    monkeypatch.setattr("notifier.delivery.sender.PATIENCE", 0.3)
+    monkeypatch.setattr("notifier.delivery.run.PATIENCE", 0.3)
     rows.deliver(*many(200))
 
     def die() -> None:
@@ -208,7 +208,7 @@ def test_a_relay_that_dies_in_the_middle_loses_nobody(rows, server, sending, mon
 def test_a_relay_that_takes_no_mail_now_ends_the_run_before_everybody_is_deferred(
     rows, server, sending, monkeypatch, reply
 ):
-    monkeypatch.setattr("notifier.delivery.sender.PATIENCE", 0.3)
+    monkeypatch.setattr("notifier.delivery.run.PATIENCE", 0.3)
     rows.deliver(*many(200))
     server.on_mail(*[Act("mail", reply)] * 10_000)
     with pytest.raises(RelayUnavailable, match=reply[:3]) as caught:
