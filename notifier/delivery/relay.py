@@ -148,7 +148,7 @@ class Relay:
                 await login(section.username, self._password)
                 return
         raise SettingsError(
-            f"the relay {self.name} offers no login by {(section.auth or 'PLAIN or LOGIN').upper()} "
+            f"the relay {self.name} offers no login by {section.auth.upper() or 'PLAIN or LOGIN'} "
             f"(it offers {', '.join(offered).upper() or 'none'}): check relay.auth"
         )
 

@@ -213,8 +213,8 @@ class _Session:
         self.messages += 1
         self.return_path = command.partition("<")[2].partition(">")[0]
         self.act = self.server.mail_acts.popleft() if self.server.mail_acts else None
+        self.begun = self.act is None or self.act.phase != "mail" or self.act.reply.startswith("250")
         if not await self.play("mail"):
-            self.begun = True
             self.say("250 2.1.0 Ok")
 
     async def rcpt(self, command: str) -> None:

@@ -9,7 +9,6 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-import trustme
 
 from notifier.delivery.sender import pause, resume
 from notifier.errors import CampaignBusy, OperatorError, RelayUnavailable, SettingsError, TemplateError
@@ -226,22 +225,6 @@ def test_a_few_that_are_turned_away_at_mail_stop_nothing(rows, server, sending):
 
 
 # -- the session ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def authority(tmp_path):
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    return authority
-
-
-@pytest.fixture
-def certificate(authority):
-    import ssl
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
 
 
 def test_starttls_login_and_a_verified_certificate(rows, server, sending, certificate, tmp_path, folder):
