@@ -220,7 +220,7 @@ class Pipeline(asyncio.Protocol):
         self._paused = False
         if self._granted is not None and self.is_open:
             if self._body_out:
-                self._write_dot(self._granted, b"")
+                self._write_end(self._granted, _DOT)
             else:
                 self._write_body(self._granted)
             self._notify()
@@ -277,12 +277,13 @@ class Pipeline(asyncio.Protocol):
             self._body_out = True
             self._write(wire[: -len(_DOT)])
             if not self._paused:
-                self._write_dot(transaction, b"")
+                self._write_end(transaction, _DOT)
             return
-        self._write_dot(transaction, wire[: -len(_DOT)])
+        self._write_end(transaction, wire)
 
-    def _write_dot(self, transaction: Transaction, before: bytes) -> None:
-        """The final dot, and behind it the next transaction's commands. From here on it may be on the wire."""
+    def _write_end(self, transaction: Transaction, rest: bytes) -> None:
+        """The rest of the body with the final dot, and behind it the next transaction's commands. From here on the dot
+        may be on the wire."""
         if not self._stands():
             return
         transaction.dot_out = True
@@ -290,7 +291,7 @@ class Pipeline(asyncio.Protocol):
         self._body_out = False
         self._expect(Phase.FINAL, transaction)
         following = self._begin() if self.pipelines else b""
-        self._write(b"%s%s%s" % (before, _DOT, following))
+        self._write(rest + following if following else rest)
 
     # -- hearing -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from notifier.delivery.pace import Lease
 from notifier.delivery.pause import pause_now
-from notifier.delivery.record import Decision, Ended, Fate, record
+from notifier.delivery.record import Decision, Ended, Fate, record_all
 from notifier.delivery.states import Event, State, advance
 from notifier.model import Entry, to_ms
 from notifier.storage import cycle, deliveries, pace
@@ -57,7 +57,7 @@ class Turn:
 def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     """One cycle, in the caller's transaction."""
     cycle.append(connection, wish.notes)
-    fates = [record(connection, vault, end, decision) for end, decision in wish.ends]
+    fates = record_all(connection, vault, wish.ends)
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
     paused = deliveries.paused_reason(connection)
