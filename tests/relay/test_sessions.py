@@ -121,6 +121,43 @@ def test_garbage_is_an_outcome_and_never_an_error(rows, server, sending, act, pi
         assert server.copies(many(1)[0]) == (rows.state(hit) == "accepted")
 
 
+def test_i6_pipelined_commands_pass_the_gate_one_by_one(rows, server, sending):
+    """I6: MAIL commands in every window, by the server's own clock, over a restart and a dropped connection."""
+    server.extensions = PIPELINING
+    rate, burst, count = 100.0, 3, 40
+    rows.deliver(*many(count))
+    server.on(many(count)[3], Act("rcpt", then="drop"))
+    tune = {"rate": rate, "burst": burst, "connections": 3}
+    sending(server, limit=count // 2, tune=tune)
+    sending(server, tune=tune)
+    assert rows.states() == {"accepted": count} and len(server.mails) == count + 1
+    lag = 0.02  # the server reads a little after we write, and one event loop serves both
+    for first, begin in enumerate(server.mails):
+        for place, end in enumerate(server.mails[first:], 1):
+            assert place <= rate * (end - begin + lag) + burst
+
+
+def test_a_pause_stops_a_pipeline_and_gives_back_what_is_staged(rows, server, sending):
+    """What is on the wire ends; what was claimed or staged, and not begun, is as if never claimed."""
+    from datetime import UTC, datetime
+
+    from notifier.delivery.sender import pause
+
+    server.extensions = PIPELINING
+    rows.deliver(*many(200))
+    seen = asyncio.Event()
+    server.on_take = lambda: len(server.taken) >= 30 and seen.set()
+
+    async def meanwhile(database):
+        await seen.wait()
+        assert await pause(database, reason="texte à corriger", by="dpo", now=datetime.now(UTC))
+
+    report = sending(server, meanwhile=meanwhile)
+    assert report.reason == "paused" and server.faults == []
+    assert rows.states() == {"accepted": len(server.taken), "queued": 200 - len(server.taken)}
+    assert rows.one("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND attempt > 0") == 0
+
+
 def test_no_answer_within_a_pipeline(rows, server, sending):
     server.extensions = PIPELINING
     ids = rows.deliver(*many(4))
