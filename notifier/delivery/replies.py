@@ -84,11 +84,13 @@ def verbatim(text: str) -> bytes:
 
 def redacted(text: str, forbidden: Iterable[str]) -> str:
     """One line of at most LONGEST characters that holds none of ``forbidden`` and nothing shaped like an address."""
-    raw = verbatim(text)
-    try:
-        readable = raw.decode()
-    except UnicodeDecodeError:
-        readable = raw.decode("latin-1")  # old French servers
+    readable = text
+    if not text.isascii():
+        raw = verbatim(text)
+        try:
+            readable = raw.decode()
+        except UnicodeDecodeError:
+            readable = raw.decode("latin-1")  # old French servers
     line = redact(_BLANKS.sub(" ", readable).strip())
     plain = _fold(line)[0]
     folded = {_fold(value)[0] for value in forbidden}
