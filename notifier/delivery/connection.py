@@ -169,9 +169,16 @@ class Connection:
     def _ended(self, parcel: Transaction, outcome: Outcome) -> None:
         assert isinstance(parcel, Parcel) and self._relay is not None
         weather, relay, used = self._means.weather, self._relay.name, parcel.number > 1
-        self._outbox.end(parcel.claim, weather.weigh(parcel.claim.id, outcome, used=used), parcel.ready, relay)
-        if (error := weather.heed(outcome, used=used, relay=relay)) is not None:
-            self._outbox.fail(error)
+        try:
+            self._outbox.end(parcel.claim, weather.weigh(parcel.claim.id, outcome, used=used), parcel.ready, relay)
+        except Exception as error:
+            # Called by the transport, where an exception would end nothing but the connection. The delivery stays
+            # marked SENDING, which is what a crash leaves (I5).
+            self._outbox.crash = error
+            self._outbox.wake.set()
+            return
+        if (refused := weather.heed(outcome, used=used, relay=relay)) is not None:
+            self._outbox.fail(refused)
 
     async def _open(self, claim: Claim) -> bool:
         """A session; False when there is none to be had and the claim was given back."""

@@ -34,6 +34,7 @@ class Outbox:
         self.stop_reason = "stopped"
         self.pause_words = ""
         self.failure: Exception | None = None
+        self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
         self._ended: list[Ended] = []
         self._notes: list[Entry] = []
 

@@ -186,6 +186,8 @@ class Run:
         """Cycle after cycle until the run is over; why it is."""
         while True:
             self._outbox.wake.clear()
+            if self._outbox.crash is not None:
+                raise self._outbox.crash
             turn = await self._turn()
             if not self._outstanding and not self._outbox.has_ended:
                 reason = self._over(turn)

@@ -158,6 +158,26 @@ def test_a_pause_stops_a_pipeline_and_gives_back_what_is_staged(rows, server, se
     assert rows.one("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND attempt > 0") == 0
 
 
+def test_i5_an_outcome_that_cannot_be_taken_down_is_a_crash(rows, server, sending):
+    """The run ends at once instead of waiting for it, and the next one finds it in doubt."""
+    from datetime import UTC, datetime
+
+    server.extensions = PIPELINING
+    rows.deliver(*many(10))
+    broken = []
+
+    def clock():
+        if server.taken and not broken:
+            broken.append(True)
+            raise RuntimeError("no clock")
+        return datetime.now(UTC)
+
+    with pytest.raises(RuntimeError, match="no clock"):
+        sending(server, clock=clock, tune={"connections": 1})
+    report = sending(server)
+    assert report.recovered >= 1 and set(rows.states()) == {"accepted", "in_doubt"}
+
+
 def test_no_answer_within_a_pipeline(rows, server, sending):
     server.extensions = PIPELINING
     ids = rows.deliver(*many(4))
