@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -27,7 +27,16 @@ from notifier.translations import IncidentTranslation, LanguageCode, SenderTrans
 
 FILE = "campaign.toml"
 PREFIX = "NOTIFIER_"
-_NOT_SETTINGS = {"NOTIFIER_CAMPAIGN", "NOTIFIER_KEY", "NOTIFIER_RELAY_PASSWORD", "NOTIFIER_ARCHIVE_PASSWORD"}
+_NOT_SETTINGS = {
+    "NOTIFIER_CAMPAIGN",
+    "NOTIFIER_KEY",
+    "NOTIFIER_LOOP",
+    "NOTIFIER_RELAY_PASSWORD",
+    "NOTIFIER_RELAY_KEY_PASSWORD",
+    "NOTIFIER_RELAY_FALLBACK_PASSWORD",
+    "NOTIFIER_RELAY_FALLBACK_KEY_PASSWORD",
+    "NOTIFIER_ARCHIVE_PASSWORD",
+}
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -72,29 +81,65 @@ class CampaignSection(_Frozen):
         return value
 
 
-class RelaySection(_Frozen):
-    """``[relay]``: the server that takes the messages. ``rate`` in messages per second, 0 = no limit."""
+class RelayAccess(_Frozen):
+    """One server that takes messages. ``rate`` in messages per second, 0 = no limit. The waits are those of RFC 5321
+    4.5.3.2: ``reply_seconds`` for MAIL, RCPT and RSET, ``data_seconds`` for the 354, ``block_seconds`` while a body is
+    written, ``final_reply_seconds`` after the final dot. ``auth``: the login's method, "" = PLAIN, else LOGIN."""
 
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
     tls: Tls = Tls.STARTTLS
-    connections: Annotated[int, Field(ge=1, le=200)] | None = None
     rate: Annotated[float, Field(ge=0)] | None = None
     burst: Annotated[int, Field(ge=1)] = 1
     username: str = ""
     password_file: Path | None = None
+    auth: Literal["", "plain", "login"] = ""
     ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     allow_plaintext: bool = False
     messages_per_connection: Annotated[int, Field(ge=1)] = 100
-    window: Annotated[int, Field(ge=1)] | None = None
+    pipelining: bool = True
     connect_seconds: Annotated[float, Field(gt=0)] = 30
     reply_seconds: Annotated[float, Field(gt=0)] = 300
+    data_seconds: Annotated[float, Field(gt=0)] = 120
+    block_seconds: Annotated[float, Field(gt=0)] = 180
     final_reply_seconds: Annotated[float, Field(gt=0)] = 600
 
     @model_validator(mode="after")
-    def _plaintext_is_decided(self) -> RelaySection:
+    def _plaintext_is_decided(self) -> Self:
         if self.tls is Tls.NONE and self.host and not self.allow_plaintext and self.host not in _LOOPBACK:
             raise ValueError('tls = "none" is for a loopback host, or set allow_plaintext = true')
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_is_usable(self) -> Self:
+        if self.client_key is not None and self.client_cert is None:
+            raise ValueError("client_key is set: set client_cert too")
+        if self.client_cert is not None and self.tls is Tls.NONE:
+            raise ValueError('client_cert is for TLS, and tls = "none"')
+        return self
+
+    @property
+    def name(self) -> str:
+        """The relay in the pace table, in the journal and in errors."""
+        return f"{self.host}:{self.port}"
+
+
+class RelaySection(RelayAccess):
+    """``[relay]``: the server that takes the messages. ``[relay.fallback]``: the one that takes them for the rest of a
+    run when the first does not answer for its patience."""
+
+    connections: Annotated[int, Field(ge=1, le=200)] | None = None
+    window: Annotated[int, Field(ge=1)] | None = None
+    fallback: RelayAccess | None = None
+
+    @model_validator(mode="after")
+    def _fallback_is_another(self) -> Self:
+        if self.fallback is not None and not self.fallback.host:
+            raise ValueError("fallback.host is not set")
+        if self.fallback is not None and self.fallback.name == self.name:
+            raise ValueError("fallback is the same server as the first")
         return self
 
 

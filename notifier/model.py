@@ -259,12 +259,15 @@ class Entry:
         """The entry's bytes: canonical JSON of RFC 8785 (its subset without floats; keys are ASCII, so Python's
         sort order is the UTF-16 order that the RFC asks for)."""
         body = {"at": utc_text(self.at), "facts": self.facts, "kind": self.kind, "subject": self.subject}
-        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return _CANONICAL.encode(body).encode()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def utc_text(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds: ``2024-02-09T08:00:00.000Z``."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def to_ms(at: datetime) -> int:

@@ -41,6 +41,7 @@ def send(
     all of them, 1 when not, 75 when it does not answer.
     """
     from notifier import app
+    from notifier.cli.loop import run
     from notifier.cli.progress import watch
 
     if test_to:
@@ -57,7 +58,7 @@ def send(
         terminal.result(_body(report), *_lines(report))
         return report.exit_code
 
-    return asyncio.run(work())
+    return run(work())
 
 
 def _test(terminal: Terminal, to: str, wave: str) -> int:

@@ -15,7 +15,7 @@ from notifier.campaign import Sender
 from notifier.delivery import replies
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.return_path import return_path
-from notifier.delivery.transaction import Envelope, EnvelopeError, sendable, verify
+from notifier.delivery.transaction import Envelope, EnvelopeError, body, sendable, verify
 from notifier.dkim import Signer
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
@@ -35,9 +35,11 @@ NoticeFor = Callable[[int, int], Awaitable[Notice]]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ready:
-    """A message that may go out. ``envelope``: None when no command can carry the address."""
+    """A message that may go out. ``envelope``: None when no command can carry the address; ``wire``: the message as
+    it goes out, dot-stuffed, with its final dot."""
 
     envelope: Envelope | None
+    wire: bytes
     forbidden: tuple[str, ...]
     notice_sha256: str
 
@@ -65,7 +67,7 @@ def prepare(
     recipient = diversion.address(own) if diversion else own
     path = sendable(recipient)
     if path is None:
-        return Ready(None, forbidden, "")
+        return Ready(None, b"", forbidden, "")
     # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
     elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
     reader = replace(others[0] if elsewhere else contact, email=recipient)
@@ -89,7 +91,7 @@ def prepare(
     if diversion:
         diversion.verify(envelope)
         forbidden = (*forbidden, recipient, recipient.partition("@")[0])
-    return Ready(envelope, forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
+    return Ready(envelope, body(envelope), forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
 
 
 def _contact(

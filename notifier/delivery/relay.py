@@ -8,22 +8,25 @@ else: nothing was handed over, so trying again is safe. A relay that answers and
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiosmtplib
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, stop_before_delay, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
-from notifier.campaign import RelaySection, Settings, Tls
+from notifier.campaign import RelayAccess, Settings, Tls
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify
 from notifier.errors import NotifierError, RelayUnavailable, SettingsError
 
 PASSWORD = "NOTIFIER_RELAY_PASSWORD"  # noqa: S105  (the variable's name)
+FALLBACK = "NOTIFIER_RELAY_FALLBACK_PASSWORD"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -38,18 +41,17 @@ class RelayRefused(NotifierError):
 class Relay:
     """Opens sessions with one relay. ``live``: how many are open now."""
 
-    def __init__(self, section: RelaySection, password: str, context: ssl.SSLContext | None) -> None:
-        self._section = section
+    def __init__(self, section: RelayAccess, password: str, context: ssl.SSLContext | None) -> None:
+        self.section = section
         self._password = password
         self._context = context
         self._kept: list[aiosmtplib.SMTP] = []
-        self._last_words = "no answer"
         self.live = 0
 
     @property
     def name(self) -> str:
-        """The relay in the pace table and in errors."""
-        return f"{self._section.host}:{self._section.port}"
+        """The relay in the pace table, in the journal and in errors."""
+        return self.section.name
 
     async def open(self, *, patience_seconds: float, stopping: asyncio.Event) -> aiosmtplib.SMTP:
         """A session that is ready for MAIL. Tries again at once, with growing pauses, for ``patience_seconds`` or
@@ -88,6 +90,11 @@ class Relay:
             await session.quit(timeout=5)
         session.close()
 
+    def gone(self, session: aiosmtplib.SMTP) -> None:
+        """Forget a session whose transport somebody else took over and has closed."""
+        self.live -= 1
+        session.close()
+
     async def close_kept(self) -> None:
         """Close what :meth:`keep` holds."""
         while self._kept:
@@ -97,7 +104,7 @@ class Relay:
         return RelayUnavailable(f"the relay {self.name} does not answer ({words}): check [relay] and try again")
 
     async def _connect(self) -> aiosmtplib.SMTP:
-        section = self._section
+        section = self.section
         implicit = section.tls is Tls.IMPLICIT
         session = aiosmtplib.SMTP(
             hostname=section.host,
@@ -123,13 +130,27 @@ class Relay:
                 phase = Phase.AUTH
                 if not session.supports_extension("auth"):
                     raise SettingsError(f"the relay {self.name} offers no login, and relay.username is set")
-                await session.login(section.username, self._password)
+                await self._login(session)
         except BaseException as error:
             session.close()
             if isinstance(error, Exception):
                 raise self._told(phase, error) from error
             raise
         return session
+
+    async def _login(self, session: aiosmtplib.SMTP) -> None:
+        """PLAIN or LOGIN, by name: aiosmtplib's own choice begins with CRAM-MD5, and after a refusal it tries the next
+        method with the same password, which some servers count as an attack."""
+        section, offered = self.section, session.server_auth_methods
+        for method in [section.auth] if section.auth else ["plain", "login"]:
+            if method in offered:
+                login = session.auth_plain if method == "plain" else session.auth_login
+                await login(section.username, self._password)
+                return
+        raise SettingsError(
+            f"the relay {self.name} offers no login by {section.auth.upper() or 'PLAIN or LOGIN'} "
+            f"(it offers {', '.join(offered).upper() or 'none'}): check relay.auth"
+        )
 
     def _told(self, phase: Phase, error: Exception) -> Exception:  # noqa: PLR0911  (a table, read downwards)
         """What a failure to open a session means for the operator."""
@@ -157,41 +178,83 @@ class Relay:
 
 async def open_relay(settings: Settings, folder: Path, environment: Mapping[str, str] = os.environ) -> Relay:
     """The campaign's relay, not yet connected. Raises SettingsError for what cannot be right."""
-    section = settings.relay
-    if not section.host:
+    if not settings.relay.host:
         raise SettingsError("relay.host is not set: whose server takes the messages?")
+    return await _relay(settings.relay, "relay", PASSWORD, settings, folder, environment)
+
+
+async def open_fallback(settings: Settings, folder: Path, environment: Mapping[str, str] = os.environ) -> Relay | None:
+    """The campaign's second relay, not yet connected; None if it has none. Raises SettingsError."""
+    if settings.relay.fallback is None:
+        return None
+    return await _relay(settings.relay.fallback, "relay.fallback", FALLBACK, settings, folder, environment)
+
+
+async def _relay(
+    section: RelayAccess, path: str, variable: str, settings: Settings, folder: Path, environment: Mapping[str, str]
+) -> Relay:
     if section.rate is None:
-        raise SettingsError("relay.rate is not set: messages per second that the relay accepts (0 = no limit)")
+        raise SettingsError(f"{path}.rate is not set: messages per second that the relay accepts (0 = no limit)")
     if settings.campaign.sample and section.host not in _LOOPBACK:
-        raise SettingsError("a sample campaign sends to a relay on this machine only: relay.host = 127.0.0.1")
+        raise SettingsError(f"a sample campaign sends to a relay on this machine only: {path}.host = 127.0.0.1")
     context = None
     if section.tls is not Tls.NONE:
-        context = await asyncio.to_thread(_tls_context, section)
-    return Relay(section, _password(section, folder, environment), context)
+        secret = environment.get(variable.replace("_PASSWORD", "_KEY_PASSWORD"))
+        context = await asyncio.to_thread(_tls_context, section, path, folder, secret)
+    return Relay(section, _password(section, path, variable, folder, environment), context)
 
 
-def _tls_context(section: RelaySection) -> ssl.SSLContext:
+def _tls_context(section: RelayAccess, path: str, folder: Path, secret: str | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(section.ca_file) if section.ca_file else None)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"relay.ca_file: {section.ca_file} is not a readable file of certificates") from error
+        raise SettingsError(f"{path}.ca_file: {section.ca_file} is not a readable file of certificates") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if section.client_cert is not None:
+        certificate, key = folder / section.client_cert, section.client_key and folder / section.client_key
+        try:
+            # The password is never asked for: nobody stands before a sender at night.
+            context.load_cert_chain(certificate, key, password=lambda: secret or "")
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise SettingsError(
+                f"{path}.client_cert, client_key: {certificate} and its key cannot be used "
+                f"({error.__class__.__name__}): docs/security.md tells where a locked key's password stands"
+            ) from error
     return context
 
 
-def _password(section: RelaySection, folder: Path, environment: Mapping[str, str]) -> str:
-    """From NOTIFIER_RELAY_PASSWORD, else from the file; never from campaign.toml, which is approved and shown."""
+def _password(section: RelayAccess, path: str, variable: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """From the environment, else from the file; never from campaign.toml, which is approved and shown."""
     if not section.username:
         return ""
-    if password := environment.get(PASSWORD):
+    if password := environment.get(variable):
         return password
     if section.password_file is None:
-        raise SettingsError(f"relay.username is set: set relay.password_file too, or the variable {PASSWORD}")
-    path = folder / section.password_file
+        raise SettingsError(f"{path}.username is set: set {path}.password_file too, or the variable {variable}")
+    file = folder / section.password_file
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"relay.password_file: {path} cannot be read") from error
+        raise SettingsError(f"{path}.password_file: {file} cannot be read") from error
+
+
+def session_facts(session: aiosmtplib.SMTP, relay: str) -> dict[str, Any]:
+    """What the journal keeps of a session that was opened: which relay, how it was secured, what it offers. Nothing of
+    a person, and no user name."""
+    secured = session.transport.get_extra_info("ssl_object") if session.transport else None
+    facts: dict[str, Any] = {"relay": relay, "tls": "", "cipher": "", "verified": False, "certificate_sha256": ""}
+    if secured is not None:
+        context: ssl.SSLContext = secured.context
+        certificate = secured.getpeercert(binary_form=True) or b""
+        facts |= {
+            "tls": secured.version() or "",
+            "cipher": (secured.cipher() or ("",))[0],
+            # The handshake has ended well under a context that asks for both.
+            "verified": context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname,
+            "certificate_sha256": hashlib.sha256(certificate).hexdigest(),
+        }
+    facts["pipelining"] = session.supports_extension("pipelining")
+    return facts
 
 
 def _greeting_name() -> str:

@@ -84,14 +84,18 @@ def verbatim(text: str) -> bytes:
 
 def redacted(text: str, forbidden: Iterable[str]) -> str:
     """One line of at most LONGEST characters that holds none of ``forbidden`` and nothing shaped like an address."""
-    raw = verbatim(text)
-    try:
-        readable = raw.decode()
-    except UnicodeDecodeError:
-        readable = raw.decode("latin-1")  # old French servers
+    readable = text
+    if not text.isascii():
+        raw = verbatim(text)
+        try:
+            readable = raw.decode()
+        except UnicodeDecodeError:
+            readable = raw.decode("latin-1")  # old French servers
     line = redact(_BLANKS.sub(" ", readable).strip())
-    folded = [value for value in (_fold(value)[0] for value in forbidden) if len(value) > 1]
-    for value in sorted(set(folded), key=len, reverse=True):
+    plain = _fold(line)[0]
+    folded = {_fold(value)[0] for value in forbidden}
+    # What does not stand in the line now cannot come into it: each replacement leaves a mark that no value spans.
+    for value in sorted((one for one in folded if len(one) > 1 and one in plain), key=len, reverse=True):
         line = "".join(
             part if part in (RECIPIENT, "<number>") else _without(part, value) for part in _TOKENS.split(line)
         )

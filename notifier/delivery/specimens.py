@@ -24,12 +24,14 @@ import aiosmtplib
 
 from notifier.campaign import Sender, Settings
 from notifier.delivery import replies
+from notifier.delivery.connection import patience
 from notifier.delivery.envelopes import Notice
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.pace import Gate, Pace
+from notifier.delivery.pipeline import Pipeline, hand_over, take_over
 from notifier.delivery.relay import Relay, RelayRefused, open_relay
 from notifier.delivery.signals import stopping_signals
-from notifier.delivery.transaction import Envelope, Patience, sendable, transact, verify
+from notifier.delivery.transaction import Envelope, sendable, verify
 from notifier.dkim import Signer, load_signers
 from notifier.errors import OperatorError
 from notifier.model import Contact, Entry, PersonalFields, utc_text
@@ -168,11 +170,10 @@ class _Run:
         self._path = path
         self._wave = wave
         self._clock = clock
-        self._patience = Patience(settings.relay.reply_seconds, settings.relay.final_reply_seconds)
         self._anchor = int(clock().timestamp() * 1_000_000) - time.monotonic_ns() // 1000
         self._gate: Gate | None = None
         self._session: aiosmtplib.SMTP | None = None
-        self._handed = 0
+        self._pipeline: Pipeline | None = None
 
     async def run(self, specimens: Sequence[Specimen], report: TestReport) -> None:
         """Fill ``report`` as the messages end."""
@@ -193,8 +194,7 @@ class _Run:
             words = replies.redacted(refusal.outcome.text, self._forbidden(None))
             report.stopped = f"the relay said at {refusal.outcome.phase}: {refusal.outcome.code or ''} {words}".strip()
         finally:
-            if self._session is not None:
-                await self._relay.close(self._session)
+            await self._leave()
 
     def _envelope(self, specimen: Specimen, started: datetime) -> Envelope:
         """Addressed to the one address, and to nobody else (I2)."""
@@ -223,10 +223,9 @@ class _Run:
         made anew, once."""
         for remaining in reversed(range(TRIES)):
             used = await self._ready()
-            if self._session is None or not await self._pass():
+            if self._pipeline is None or not await self._pass():
                 return None
-            outcome = await transact(self._session, envelope, self._patience)
-            self._handed += 1
+            outcome = await hand_over(self._pipeline, envelope)
             ended = used and outcome.phase == "mail" and outcome.code == 421
             if not remaining or not (outcome.kind is Kind.LOST or ended):
                 return outcome
@@ -234,15 +233,22 @@ class _Run:
 
     async def _ready(self) -> bool:
         """A session that stands and may take one more; whether it has carried others."""
-        session = self._session
-        spent = self._handed >= self._settings.relay.messages_per_connection
-        if session is not None and (spent or not session.is_connected):
-            await self._relay.close(session)
-            self._session = None
-        if self._session is None:
+        pipeline, relay = self._pipeline, self._settings.relay
+        if pipeline is not None and (not pipeline.is_open or pipeline.begun >= relay.messages_per_connection):
+            await self._leave()
+        while self._pipeline is None:
             self._session = await self._relay.open(patience_seconds=_FIRST_PATIENCE, stopping=self.stopping)
-            self._handed = 0
-        return self._handed > 0
+            self._pipeline = take_over(self._session, patience(relay), lambda: True, pipelining=relay.pipelining)
+            if self._pipeline is None:  # it closed at once
+                await self._leave()
+        return self._pipeline.begun > 0
+
+    async def _leave(self) -> None:
+        if self._pipeline is not None:
+            await self._pipeline.leave()
+        if self._session is not None:
+            self._relay.gone(self._session)
+        self._session = self._pipeline = None
 
     async def _pass(self) -> bool:
         """Wait for the gate. True: MAIL must be written now, before anything else happens (I6)."""

@@ -1,25 +1,21 @@
-"""One SMTP transaction on an open session: MAIL, RCPT, DATA, one recipient, one message.
+"""One SMTP transaction as bytes: envelope, commands with the parameters that a server offers, the body with its dot.
 
-The commands go out one by one, so that each failure knows its phase; DATA and the body are two steps, so that a
-connection lost before the 354 was answered is *lost* (nothing was handed over) and not in doubt. From the moment the
-body is written the final dot may have gone out: whatever happens then without a reply is in doubt (RFC 1047).
-
-``transact`` writes MAIL before it first yields: what the pace's gate granted is written at that instant (I6).
+Pure. What is asserted here is asserted on the very bytes that go out: the recipient is the contact's address (I2), and
+no message can be read as two, for it holds no bare CR or LF and exactly one end of data (SMTP smuggling).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiosmtplib
-
-from notifier.delivery.outcomes import Kind, Outcome, Phase, classify, in_doubt, lost, released, timed_out
 from notifier.errors import NotifierError
 
 # What may stand between < and > in MAIL and RCPT: no space, no control, no angle bracket (RFC 5321 4.1.2).
 _PATH = re.compile(r"[^\x00-\x20\x7f<>]{1,256}")
-_TO = re.compile(rb"^To:[ \t]*((?:[^\r\n]|\r\n[ \t])*)\r\n", re.IGNORECASE | re.MULTILINE)
+_TO = re.compile(rb"To:[ \t]*((?:[^\r\n]|\r\n[ \t])*)\r\n", re.IGNORECASE)
+_XTEXT = re.compile(r"[!-*,-<>-~]{1,100}")  # RFC 3461 4: what needs no encoding
 
 
 class EnvelopeError(NotifierError):
@@ -41,36 +37,30 @@ class Envelope:
         return f"Envelope(token={self.token!r}, …)"
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for replies, in seconds (RFC 5321 4.5.3.2: minutes, not seconds; a short wait after the final
-    dot makes duplicates)."""
-
-    reply: float
-    final: float
-
-
 def verify(envelope: Envelope, recipient: str) -> None:
-    """Assert, at the moment of sending, that the envelope goes to the contact's address and to nobody else (I2), and
-    that the message cannot be read as two (SMTP smuggling: a bare CR or LF). Raises EnvelopeError."""
+    """Assert, at the moment of sending, that the envelope goes to the contact's address and to nobody else (I2). Raises
+    EnvelopeError. :func:`body` asserts the rest."""
     message = envelope.message
     if envelope.recipient != recipient or envelope.path != sendable(recipient):
         raise EnvelopeError(f"delivery {envelope.token}: the envelope's recipient is not the contact's address")
-    head = message[: message.find(b"\r\n\r\n") + 2]
-    named = _TO.findall(head)
-    if len(named) != 1:
-        raise EnvelopeError(f"delivery {envelope.token}: the message has {len(named)} To headers instead of one")
-    written = named[0].replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "replace")
+    if envelope.path != sendable(recipient):
+        raise EnvelopeError(f"delivery {envelope.token}: the path of RCPT is not the contact's address")
+    head = b"\r\n" + message[: message.find(b"\r\n\r\n") + 2]
+    lowered = head.lower()
+    if (count := lowered.count(b"\nto:")) != 1:
+        raise EnvelopeError(f"delivery {envelope.token}: the message has {count} To headers instead of one")
+    named = _TO.match(head, lowered.find(b"\nto:") + 1)
+    if named is None:
+        raise EnvelopeError(f"delivery {envelope.token}: the message's To does not end")
+    written = named[1].replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "replace")
     # The address alone, or a phrase of encoded words before it, in which neither "," nor "<" can stand (RFC 2047 5).
     phrase, bracket, address = written.partition("<")
     if written != envelope.path and not (address == f"{envelope.path}>" and bracket and "," not in phrase):
         raise EnvelopeError(f"delivery {envelope.token}: the message's To is not the contact's address")
-    if not (message.count(b"\n") == message.count(b"\r\n") == message.count(b"\r")):
-        raise EnvelopeError(f"delivery {envelope.token}: the message holds a bare CR or LF")
-    if not message.endswith(b"\r\n"):
-        raise EnvelopeError(f"delivery {envelope.token}: the message does not end with CRLF")
-    if not (_PATH.fullmatch(envelope.path) and _PATH.fullmatch(envelope.return_path)):
+    if not _PATH.fullmatch(envelope.return_path):
         raise EnvelopeError(f"delivery {envelope.token}: a path holds what a command cannot carry")
+    if not _XTEXT.fullmatch(envelope.token):
+        raise EnvelopeError("a delivery's token cannot stand in a command")
 
 
 def sendable(address: str) -> str | None:
@@ -89,95 +79,44 @@ def sendable(address: str) -> str | None:
     return path if _PATH.fullmatch(path) else None
 
 
-async def transact(  # noqa: PLR0911, PLR0912  (each way out is a phase and what is known there)
-    session: aiosmtplib.SMTP, envelope: Envelope, patience: Patience
-) -> Outcome:
-    """Hand one message over. Never raises for what the server or the network does: the outcome says it. A session
-    that cannot take another transaction is closed (``session.is_connected``)."""
-    utf8 = not envelope.path.isascii()
-    if utf8 and not session.supports_extension("smtputf8"):
-        # RFC 6531 3.5: a mailbox that this relay cannot address. Not the person's fault, and no retry mends it.
-        return classify(Phase.RCPT, 550, "5.6.7 the relay offers no SMTPUTF8")
-    protocol = session.protocol
-    if protocol is None or not session.is_connected:
-        return released()
-    mail, rcpt = _options(session, envelope, utf8=utf8)
-    commands = (
-        (Phase.MAIL, (b"MAIL", b"FROM:<" + envelope.return_path.encode() + b">", *mail), 250),
-        (Phase.RCPT, (b"RCPT", b"TO:<" + envelope.path.encode() + b">", *rcpt), 250),
-        (Phase.DATA, (b"DATA",), 354),
-    )
-    for phase, command, wanted in commands:
-        try:
-            reply = await session.execute_command(*command, timeout=patience.reply)
-        except aiosmtplib.SMTPReadTimeoutError:
-            return timed_out(phase)
-        except aiosmtplib.SMTPResponseException as error:  # not SMTP what it says
-            session.close()
-            return classify(phase, error.code, error.message)
-        except (aiosmtplib.SMTPServerDisconnected, OSError):
-            session.close()
-            return lost(phase)
-        if reply.code != wanted and not (phase is Phase.RCPT and reply.code in (251, 252)):
-            outcome = classify(phase, reply.code, reply.message)
-            if phase is not Phase.MAIL:
-                await _reset(session, reply.code)
-            return outcome
-    try:
-        # Before the first byte of the body, a connection known to be broken is still a safe loss.
-        protocol.write(_stuffed(envelope.message))
-    except (aiosmtplib.SMTPServerDisconnected, OSError):
-        session.close()
-        return lost(Phase.DATA)
-    try:
-        reply = await protocol.read_response(timeout=patience.final)
-    except aiosmtplib.SMTPReadTimeoutError:
-        session.close()
-        return in_doubt("no answer in time after the final dot")
-    except aiosmtplib.SMTPResponseException as error:  # not SMTP what it says; its words, so to be redacted (I8)
-        session.close()
-        return Outcome(Kind.IN_DOUBT, Phase.FINAL, error.code, text=error.message)
-    except (aiosmtplib.SMTPServerDisconnected, OSError):
-        session.close()
-        return in_doubt("connection lost after the final dot")
-    if reply.code == 421:
-        session.close()
-    return classify(Phase.FINAL, reply.code, reply.message)
+def needs_utf8(envelope: Envelope) -> bool:
+    """Whether only a relay with SMTPUTF8 can address this mailbox (RFC 6531 3.5)."""
+    return not envelope.path.isascii()
 
 
-def _options(session: aiosmtplib.SMTP, envelope: Envelope, *, utf8: bool) -> tuple[list[bytes], list[bytes]]:
-    """Parameters of MAIL and RCPT that this server offers."""
-    mail: list[bytes] = []
-    rcpt: list[bytes] = []
-    if session.supports_extension("size"):  # RFC 1870
-        mail.append(b"SIZE=%d" % len(envelope.message))
+def commands(envelope: Envelope, offers: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """MAIL and RCPT, with CRLF. ``offers``: the extensions of EHLO, lower case, with their parameters."""
+    mail, rcpt = [f"MAIL FROM:<{envelope.return_path}>"], [f"RCPT TO:<{envelope.path}>"]
+    utf8 = needs_utf8(envelope)
+    if "size" in offers:  # RFC 1870
+        mail.append(f"SIZE={len(envelope.message)}")
     if utf8:
-        mail.append(b"SMTPUTF8")
-    if (utf8 or not envelope.message.isascii()) and session.supports_extension("8bitmime"):  # RFC 6152
-        mail.append(b"BODY=8BITMIME")
-    if session.supports_extension("dsn"):
+        mail.append("SMTPUTF8")
+    if "8bitmime" in offers and (utf8 or not envelope.message.isascii()):  # RFC 6152
+        mail.append("BODY=8BITMIME")
+    if "dsn" in offers:
         # RFC 3461: headers alone come back, under a name that says nothing of the person. The notice is not copied
         # around, and failures and delays are reported to the return path.
-        mail += [b"RET=HDRS", b"ENVID=" + envelope.token.encode()]
-        rcpt.append(b"NOTIFY=FAILURE,DELAY")
-    return mail, rcpt
+        mail.append(f"RET=HDRS ENVID={envelope.token}")
+        rcpt.append("NOTIFY=FAILURE,DELAY")
+    lines = (" ".join(mail), " ".join(rcpt))
+    if any("\r" in line or "\n" in line for line in lines):
+        raise EnvelopeError(f"delivery {envelope.token}: a command would hold a line break")
+    return lines[0].encode() + b"\r\n", lines[1].encode() + b"\r\n"
 
 
-def _stuffed(message: bytes) -> bytes:
-    """The body as it goes over the wire: dots doubled at line starts, and the final dot (RFC 5321 4.5.2)."""
-    stuffed = message.replace(b"\r\n.", b"\r\n..")
-    return (b"." if stuffed.startswith(b".") else b"") + stuffed + b".\r\n"
-
-
-async def _reset(session: aiosmtplib.SMTP, code: int) -> None:
-    """Clear the server's envelope after a refusal. A session that cannot do it is closed; the outcome stands."""
-    if code == 421 or not session.is_connected:
-        session.close()
-        return
-    try:
-        reply = await session.execute_command(b"RSET", timeout=30)
-    except (aiosmtplib.SMTPException, OSError):
-        session.close()
-        return
-    if reply.code != 250:
-        session.close()
+def body(envelope: Envelope) -> bytes:
+    """The message as it goes over the wire: dots doubled at line starts, and the final dot (RFC 5321 4.5.2). Raises
+    EnvelopeError unless every CR stands before an LF, every LF behind a CR, and the end of data at the end alone."""
+    message = envelope.message
+    # As many CR and LF as stand in pairs: none is alone. (Deleting them all is the quickest way to count both.)
+    if 2 * message.count(b"\r\n") != len(message) - len(message.translate(None, b"\r\n")):
+        raise EnvelopeError(f"delivery {envelope.token}: the message holds a bare CR or LF")
+    if not message.endswith(b"\r\n"):
+        raise EnvelopeError(f"delivery {envelope.token}: the message does not end with CRLF")
+    # Few lines begin with a dot: to look for them is quicker than to replace them.
+    parts, start = [b"."] if message.startswith(b".") else [], 0
+    while (found := message.find(b"\r\n.", start)) >= 0:
+        parts += [message[start : found + 3], b"."]
+        start = found + 3
+    return b"".join([*parts, message[start:], b".\r\n"])

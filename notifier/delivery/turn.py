@@ -11,10 +11,10 @@ from datetime import datetime
 
 from notifier.delivery.pace import Lease
 from notifier.delivery.pause import pause_now
-from notifier.delivery.record import Decision, Ended, Fate, record
+from notifier.delivery.record import Decision, Ended, Fate, record_all
 from notifier.delivery.states import Event, State, advance
-from notifier.model import to_ms
-from notifier.storage import deliveries, pace
+from notifier.model import Entry, to_ms
+from notifier.storage import cycle, deliveries, pace
 from notifier.storage.cycle import Connection
 from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
@@ -22,10 +22,12 @@ from notifier.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``unwritten``:
-    claimed before and not begun, covered by the lease too; ``pause_words``: not empty = pause the campaign."""
+    """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``notes``: entries
+    about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
+    empty = pause the campaign."""
 
     ends: list[tuple[Ended, Decision]]
+    notes: list[Entry]
     room: int
     among: list[int] | None
     lease: Lease | None
@@ -54,7 +56,8 @@ class Turn:
 
 def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     """One cycle, in the caller's transaction."""
-    fates = [record(connection, vault, end, decision) for end, decision in wish.ends]
+    cycle.append(connection, wish.notes)
+    fates = record_all(connection, vault, wish.ends)
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
     paused = deliveries.paused_reason(connection)

@@ -29,7 +29,7 @@ def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
         mode="json",
         include={
             "campaign": _CAMPAIGN,
-            "relay": _RELAY,
+            "relay": {**dict.fromkeys(_RELAY, True), "fallback": _RELAY},
             "households": True,
             "doubt": True,
             "pace": True,
@@ -38,6 +38,8 @@ def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
             "drill": True,
         },
     )
+    if bound["relay"].get("fallback") is None:
+        bound["relay"].pop("fallback", None)
     if words := settings.waves.get(wave):
         bound["waves"] = {wave: words.model_dump(mode="json")}
     return _without_names(bound)

@@ -82,7 +82,12 @@ async def open_cycle(path: Path) -> AsyncIterator[Cycle]:
 
 def append(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     """storage.journal.append on this connection: in order, in the caller's transaction, each with a random salt."""
+    listed = list(entries)
+    salts = secrets.token_bytes(SALT_BYTES * len(listed))
     connection.executemany(
         "INSERT INTO entries (kind, subject, salt, body) VALUES (?, ?, ?, ?)",
-        [(entry.kind, entry.subject, secrets.token_bytes(SALT_BYTES), entry.canonical()) for entry in entries],
+        [
+            (entry.kind, entry.subject, salts[SALT_BYTES * place : SALT_BYTES * (place + 1)], entry.canonical())
+            for place, entry in enumerate(listed)
+        ],
     )

@@ -220,24 +220,39 @@ def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> in
 # -- moving --------------------------------------------------------------------------------------------------------
 
 
+_MOVE = (
+    "UPDATE deliveries SET state = ?, since_ms = ?, due_ms = ?, retries = ?, doubts = ?, observe_until_ms = ? "
+    "WHERE id = ? AND state = 'sending' AND attempt = ? AND epoch = ?"
+)
+
+
+def _step(held: Claim, step: Move) -> tuple[object, ...]:
+    return (
+        str(step.state),
+        step.now_ms,
+        step.due_ms,
+        step.retries,
+        step.doubts,
+        step.observe_until_ms,
+        held.id,
+        held.attempt,
+        held.epoch,
+    )
+
+
 def move(connection: Connection, held: Claim, step: Move) -> bool:
     """Take the step if the delivery is still this attempt's. False: somebody else settled it, we come late."""
-    changed = connection.execute(
-        "UPDATE deliveries SET state = :state, since_ms = :now, due_ms = :due, retries = :retries, doubts = :doubts, "
-        "observe_until_ms = :observe WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch",
-        {
-            "state": step.state,
-            "now": step.now_ms,
-            "due": step.due_ms,
-            "retries": step.retries,
-            "doubts": step.doubts,
-            "observe": step.observe_until_ms,
-            "id": held.id,
-            "attempt": held.attempt,
-            "epoch": held.epoch,
-        },
-    )
-    return changed.rowcount == 1
+    return connection.execute(_MOVE, _step(held, step)).rowcount == 1
+
+
+def move_all(connection: Connection, steps: Sequence[tuple[Claim, Move]]) -> bool:
+    """:func:`move` for all of them at once. False: one of them came late, and none was moved."""
+    connection.execute("SAVEPOINT moves")
+    changed = connection.executemany(_MOVE, [_step(held, step) for held, step in steps]).rowcount
+    if changed != len(steps):
+        connection.execute("ROLLBACK TO moves")
+    connection.execute("RELEASE moves")
+    return changed == len(steps)
 
 
 def release(connection: Connection, held: Claim, state: str, now_ms: int) -> bool:
@@ -278,26 +293,28 @@ def resend(connection: Connection, *, state: str, now_ms: int, wave_id: int | No
     return changed.rowcount
 
 
-def add_attempt(connection: Connection, held: Claim, row: AttemptRow, *, late: bool) -> None:
-    """Write down how an attempt ended. A second late report of the same attempt adds nothing."""
-    connection.execute(
+def add_attempts(connection: Connection, attempts: Iterable[tuple[Claim, AttemptRow]], *, late: bool) -> None:
+    """Write down how attempts ended. A second late report of the same attempt adds nothing."""
+    connection.executemany(
         "INSERT INTO attempts (delivery_id, number, outcome, late, phase, code, enhanced, reply, reply_sealed, "
-        "notice_sha256, started_ms, ended_ms) VALUES (:id, :number, :outcome, :late, :phase, :code, :enhanced, :reply, "
-        ":sealed, :notice, :started, :ended) ON CONFLICT DO NOTHING",
-        {
-            "id": held.id,
-            "number": held.attempt,
-            "outcome": row.outcome,
-            "late": late,
-            "phase": row.phase,
-            "code": row.code,
-            "enhanced": row.enhanced,
-            "reply": row.reply,
-            "sealed": row.reply_sealed,
-            "notice": row.notice_sha256,
-            "started": held.started_ms,
-            "ended": row.ended_ms,
-        },
+        "notice_sha256, started_ms, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [
+            (
+                held.id,
+                held.attempt,
+                str(row.outcome),
+                late,
+                str(row.phase),
+                row.code,
+                row.enhanced,
+                row.reply,
+                row.reply_sealed,
+                row.notice_sha256,
+                held.started_ms,
+                row.ended_ms,
+            )
+            for held, row in attempts
+        ],
     )
 
 

@@ -24,7 +24,7 @@ def test_i5_killed_twenty_times(rows, folder):
     chance = random.Random(20240209)
 
     async def whole() -> None:
-        async with serving(Server()) as server:
+        async with serving(Server(extensions=("PIPELINING", "SIZE 10000000", "8BITMIME", "DSN"))) as server:
             zygote = await asyncio.create_subprocess_exec(
                 sys.executable,
                 str(ROOT / "tests" / "crash" / "zygote.py"),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from notifier.campaign import WaveWords, shipped
+from notifier.campaign import RelayAccess, WaveWords, shipped
 from notifier.errors import OperatorError, StorageError
 from notifier.model import to_ms
 from notifier.notices import approval
@@ -199,6 +199,9 @@ def test_i7_a_bound_value_that_moved_is_named(opened, vault, settings, folder, k
                 'relay.host (approved "127.0.0.1", now "localhost")',
                 "relay.port (approved 2525, now 26)",
             ]
+            second = RelayAccess(host="127.0.0.1", port=2526, tls="none", rate=1)
+            told = await differing(relay=relay.model_copy(update={"fallback": second}))
+            assert "relay.fallback.host (new)" in told and "relay.fallback.port (new)" in told
             sender = settings.senders[0].model_copy(update={"from_address": "x@autre.example"})
             [told] = await differing(senders=(sender,))
             assert told.startswith("senders.clairval.from_address (approved")

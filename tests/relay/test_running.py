@@ -9,7 +9,6 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-import trustme
 
 from notifier.delivery.sender import pause, resume
 from notifier.errors import CampaignBusy, OperatorError, RelayUnavailable, SettingsError, TemplateError
@@ -189,7 +188,7 @@ def test_a_relay_that_will_not_have_us_pauses_with_its_words(rows, server, sendi
 
 
 def test_a_relay_that_dies_in_the_middle_loses_nobody(rows, server, sending, monkeypatch):
-    monkeypatch.setattr("notifier.delivery.sender.PATIENCE", 0.3)
+    monkeypatch.setattr("notifier.delivery.run.PATIENCE", 0.3)
     rows.deliver(*many(200))
 
     def die() -> None:
@@ -208,7 +207,7 @@ def test_a_relay_that_dies_in_the_middle_loses_nobody(rows, server, sending, mon
 def test_a_relay_that_takes_no_mail_now_ends_the_run_before_everybody_is_deferred(
     rows, server, sending, monkeypatch, reply
 ):
-    monkeypatch.setattr("notifier.delivery.sender.PATIENCE", 0.3)
+    monkeypatch.setattr("notifier.delivery.run.PATIENCE", 0.3)
     rows.deliver(*many(200))
     server.on_mail(*[Act("mail", reply)] * 10_000)
     with pytest.raises(RelayUnavailable, match=reply[:3]) as caught:
@@ -226,22 +225,6 @@ def test_a_few_that_are_turned_away_at_mail_stop_nothing(rows, server, sending):
 
 
 # -- the session ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def authority(tmp_path):
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    return authority
-
-
-@pytest.fixture
-def certificate(authority):
-    import ssl
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
 
 
 def test_starttls_login_and_a_verified_certificate(rows, server, sending, certificate, tmp_path, folder):

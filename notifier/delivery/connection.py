@@ -1,0 +1,248 @@
+"""One connection's life: take claims, make their messages, hand them to a pipeline, give their outcomes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import aiosmtplib
+
+from notifier.campaign import RelayAccess, Settings
+from notifier.delivery.diversion import Diversion
+from notifier.delivery.envelopes import NoticeFor, Ready, prepare
+from notifier.delivery.outbox import Outbox
+from notifier.delivery.outcomes import Kind, Outcome, Phase
+from notifier.delivery.pipeline import OnEnd, Patience, Pipeline, Transaction, take_over
+from notifier.delivery.relay import Relay, RelayRefused, session_facts
+from notifier.delivery.relays import Relays
+from notifier.delivery.transaction import Envelope
+from notifier.delivery.turnstile import Turnstile
+from notifier.delivery.weather import Weather
+from notifier.dkim import Signer
+from notifier.errors import OperatorError, RelayUnavailable
+from notifier.model import Entry
+from notifier.storage.deliveries import Claim
+from notifier.vault import Vault
+
+NAP_SECONDS = 5.0  # before a connection that the relay did not want is asked for again
+IDLE_SECONDS = 10.0  # after which a connection without work says QUIT
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all connections of a run use."""
+
+    vault: Vault
+    settings: Settings
+    listed: frozenset[str]
+    signers: Mapping[str, Signer]
+    diversion: Diversion | None
+    notice_for: NoticeFor
+    relays: Relays
+    outbox: Outbox
+    turnstile: Turnstile
+    weather: Weather
+    patience_seconds: float
+
+
+class Parcel(Transaction):
+    """The transaction of a claim whose message is made."""
+
+    __slots__ = ("claim", "ready")
+
+    def __init__(
+        self, claim: Claim, ready: Ready, envelope: Envelope, on_begin: Callable[[], None], on_end: OnEnd
+    ) -> None:
+        super().__init__(envelope, ready.wire, on_begin, on_end)
+        self.claim = claim
+        self.ready = ready
+
+
+class Connection:
+    """Runs as one task (:meth:`live`) until the outbox says that no more claims will come."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._outbox = means.outbox
+        self._relay: Relay | None = None
+        self._session: aiosmtplib.SMTP | None = None
+        self._pipeline: Pipeline | None = None
+        self._again: deque[Parcel] = deque()  # staged on a session that ended before their MAIL was written
+
+    async def live(self) -> None:
+        try:
+            while (parcel := await self._next()) is not None:
+                await self._means.weather.calm(self._outbox.ending)
+                await self._carry(parcel)
+            await self._leave()
+        finally:  # cancelled: a crash says no QUIT
+            self._drop()
+
+    # -- what is to be sent ----------------------------------------------------------------------------------------
+
+    async def _next(self) -> Parcel | None:
+        """The next message that is ready to go; None at the end of all. Returns only when there is room for it."""
+        while True:
+            await self._room()
+            if self._again:
+                parcel = self._again.popleft()
+                if self._outbox.is_running():
+                    return parcel
+                self._outbox.release(parcel.claim)
+                continue
+            claim = await self._claim()
+            if claim is None:
+                return None
+            if (made := await self._make(claim)) is not None:
+                return made
+
+    async def _room(self) -> None:
+        """Until the session can take one more; with a pace, until it could be written at once."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return
+        paced = self._means.turnstile.gate is not None
+        await pipeline.until(
+            lambda: (pipeline.writes_at_once if paced else pipeline.has_room) or not self._outbox.is_running()
+        )
+        if not pipeline.is_open or not self._outbox.is_running():
+            self._take_back()
+
+    def _take_back(self) -> None:
+        staged = self._pipeline.unstage() if self._pipeline is not None else None
+        if staged is not None:
+            assert isinstance(staged, Parcel)
+            self._again.append(staged)
+
+    async def _claim(self) -> Claim | None:
+        """The next claim; None at the end. A session that waits long for it is closed: servers do it otherwise."""
+        claims = self._outbox.claims
+        while claims.empty() and self._pipeline is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    return await claims.get()
+            if self._pipeline.is_idle:
+                await self._leave()
+        return await claims.get()
+
+    async def _make(self, claim: Claim) -> Parcel | None:
+        """The message; None when the claim was settled without one."""
+        if not self._outbox.is_running():
+            self._outbox.release(claim)
+            return None
+        means = self._means
+        try:
+            notice = await means.notice_for(claim.batch_id, claim.segment_id)
+            ready = prepare(
+                claim, means.vault, means.settings.sender(claim.sender), notice, means.listed,
+                signer=means.signers.get(claim.sender), diversion=means.diversion,
+            )  # fmt: skip
+        except Exception as error:  # raised when the claims are given back
+            self._outbox.fail(error)
+            self._outbox.release(claim)
+            return None
+        if ready.envelope is None:
+            self._outbox.begun()
+            outcome = Outcome(Kind.REFUSED, Phase.RCPT, text="no command can carry this address")
+            self._outbox.end(claim, outcome, ready, "")
+            return None
+        return Parcel(claim, ready, ready.envelope, self._outbox.begun, self._ended)
+
+    # -- the session -----------------------------------------------------------------------------------------------
+
+    async def _carry(self, parcel: Parcel) -> None:
+        """Begin the transaction, or give the claim back."""
+        while True:
+            pipeline, relay = self._pipeline, self._relay
+            if pipeline is not None and (
+                not pipeline.is_open or pipeline.begun >= self._section().messages_per_connection
+            ):
+                await self._leave()
+                pipeline = None
+            if pipeline is None or relay is None:
+                if not await self._open(parcel.claim):
+                    return
+                continue
+            if not await self._means.turnstile.passed(self._outbox):
+                self._outbox.release(parcel.claim)
+                return
+            if pipeline.is_open:  # else it closed while the gate was waited for: that slot is waste
+                pipeline.submit(parcel)
+                return
+
+    def _ended(self, parcel: Transaction, outcome: Outcome) -> None:
+        assert isinstance(parcel, Parcel) and self._relay is not None
+        weather, relay, used = self._means.weather, self._relay.name, parcel.number > 1
+        try:
+            self._outbox.end(parcel.claim, weather.weigh(parcel.claim.id, outcome, used=used), parcel.ready, relay)
+        except Exception as error:
+            # Called by the transport, where an exception would end nothing but the connection. The delivery stays
+            # marked SENDING, which is what a crash leaves (I5).
+            self._outbox.crash = error
+            self._outbox.wake.set()
+            return
+        if (refused := weather.heed(outcome, used=used, relay=relay)) is not None:
+            self._outbox.fail(refused)
+
+    async def _open(self, claim: Claim) -> bool:
+        """A session; False when there is none to be had and the claim was given back."""
+        means, outbox = self._means, self._outbox
+        others = means.relays.current.live > 0
+        try:
+            relay, session = await means.relays.open(
+                patience_seconds=0.0 if others else means.patience_seconds, stopping=outbox.stopping
+            )
+        except RelayUnavailable as error:
+            if others:
+                # The relay allows fewer connections than we want: the others go on, this one asks again later.
+                outbox.claims.put_nowait(claim)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(NAP_SECONDS):
+                        await outbox.ending.wait()
+                return False
+            outbox.fail(error)
+        except RelayRefused as refusal:
+            outbox.pause(refusal.outcome)
+        except OperatorError as error:
+            outbox.fail(error)
+        else:
+            facts = session_facts(session, relay.name)
+            pipeline = take_over(
+                session, patience(relay.section), outbox.is_running, pipelining=relay.section.pipelining
+            )
+            if pipeline is None:
+                relay.gone(session)  # it closed at once: as if it had not answered
+                await asyncio.sleep(0)
+                return True
+            outbox.note(Entry(outbox.clock(), "connection_opened", facts=facts))
+            self._relay, self._session, self._pipeline = relay, session, pipeline
+            return True
+        outbox.release(claim)
+        return False
+
+    def _section(self) -> RelayAccess:
+        assert self._relay is not None
+        return self._relay.section
+
+    async def _leave(self) -> None:
+        """Let what is under way end, say QUIT, close."""
+        pipeline = self._pipeline
+        if pipeline is not None:
+            await pipeline.until(lambda: pipeline.is_idle)
+            self._take_back()
+            await pipeline.leave()
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._pipeline is not None and self._relay is not None and self._session is not None:
+            self._pipeline.abort()
+            self._relay.gone(self._session)
+        self._pipeline = self._relay = self._session = None
+
+
+def patience(section: RelayAccess) -> Patience:
+    """The settings' waits."""
+    return Patience(section.reply_seconds, section.data_seconds, section.block_seconds, section.final_reply_seconds)

@@ -1,0 +1,116 @@
+"""What the run and its connections share: claims on their way out, outcomes on their way back, and why it ends.
+
+The run puts claims in after their commit and takes the outcomes with its next cycle; connections do the rest. All of
+it lives on one event loop; nothing here waits for the database or the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from notifier.delivery import outcomes, replies
+from notifier.delivery.envelopes import Ready
+from notifier.delivery.outcomes import Kind, Outcome
+from notifier.delivery.record import Ended, ended
+from notifier.model import Entry
+from notifier.storage.deliveries import Claim
+from notifier.vault import Vault
+
+
+class Outbox:
+    """``unwritten``: claimed, and no MAIL written for it; ``wake``: something has ended; ``stopping``: begin nothing
+    more; ``ending``: no more claims will come."""
+
+    def __init__(self, vault: Vault, clock: Callable[[], datetime]) -> None:
+        self._vault = vault
+        self.clock = clock
+        self.claims: asyncio.Queue[Claim | None] = asyncio.Queue()
+        self.unwritten = 0
+        self.wake = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.ending = asyncio.Event()
+        self.stop_reason = "stopped"
+        self.pause_words = ""
+        self.failure: Exception | None = None
+        self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
+        self._ended: list[Ended] = []
+        self._notes: list[Entry] = []
+
+    # -- claims and outcomes ---------------------------------------------------------------------------------------
+
+    def put(self, claims: list[Claim]) -> None:
+        """These are marked SENDING, durably: they may go out."""
+        self.unwritten += len(claims)
+        for claim in claims:
+            self.claims.put_nowait(claim)
+
+    def begun(self) -> None:
+        """MAIL is written for one of them, or it has ended without."""
+        self.unwritten -= 1
+
+    def end(self, claim: Claim, outcome: Outcome, ready: Ready, relay: str) -> None:
+        """How an attempt ended."""
+        end = ended(
+            claim,
+            outcome,
+            at=self.clock(),
+            vault=self._vault,
+            forbidden=ready.forbidden,
+            notice_sha256=ready.notice_sha256,
+            relay=relay,
+        )
+        if outcome.kind is Kind.OURS:
+            self.pause(outcome, end.reply)
+        self._ended.append(end)
+        self.wake.set()
+
+    def release(self, claim: Claim) -> None:
+        """Give back a claim of which nothing was begun."""
+        self.unwritten -= 1
+        self._ended.append(Ended(claim, outcomes.released(), self.clock()))
+        self.wake.set()
+
+    def note(self, entry: Entry) -> None:
+        """An entry for the journal, with the next cycle's transaction."""
+        self._notes.append(entry)
+
+    def take(self) -> tuple[list[Ended], list[Entry]]:
+        """What has ended, and what was noted, since the last call."""
+        ends, self._ended = self._ended, []
+        notes, self._notes = self._notes, []
+        return ends, notes
+
+    @property
+    def has_ended(self) -> bool:
+        """Something waits to be recorded."""
+        return bool(self._ended)
+
+    # -- why it ends -----------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Claim nothing more; finish what is on the wire."""
+        self.stopping.set()
+        self.ending.set()
+        self.wake.set()
+
+    def is_running(self) -> bool:
+        """Whether a further MAIL may be written."""
+        return not self.stopping.is_set()
+
+    def pause(self, outcome: Outcome, reply: str | None = None) -> None:
+        """A fault of ours: the campaign pauses with the server's words, in the next cycle's transaction."""
+        words = replies.redacted(outcome.text, ()) if reply is None else reply
+        self.pause_with(f"the relay said at {outcome.phase}: {outcome.code or ''} {words}".strip())
+
+    def pause_with(self, words: str) -> None:
+        """The campaign pauses."""
+        self.pause_words = words
+        self.stop_reason = "paused"
+        self.stop()
+
+    def fail(self, error: Exception) -> None:
+        """What the run cannot go on with; raised when everything claimed is finished or given back."""
+        self.failure = self.failure or error
+        self.stop()

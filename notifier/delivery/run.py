@@ -1,0 +1,320 @@
+"""A run: claims what is due, lets connections hand it over, records how it ended.
+
+One cycle is one transaction on the dedicated connection: record what has ended, reserve slots of the pace, mark the
+next SENDING. *Its commit is the point after which a first byte may go out.* The following cycle starts when the last
+has committed and something has ended, so that at most ``window`` deliveries are marked SENDING at any moment: that is
+all a crash can put in doubt (I5). Connections are tasks that take claims from the outbox and put outcomes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from notifier.campaign import Settings
+from notifier.delivery.connection import Connection, Means
+from notifier.delivery.diversion import Diversion
+from notifier.delivery.envelopes import NoticeFor
+from notifier.delivery.outbox import Outbox
+from notifier.delivery.outcomes import Kind
+from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
+from notifier.delivery.record import Policy, decide
+from notifier.delivery.recovery import recover
+from notifier.delivery.relay import Relay, RelayRefused
+from notifier.delivery.relays import Relays
+from notifier.delivery.report import MailLog, Progress, SendReport, Tally
+from notifier.delivery.turn import Turn, Wish, take_turn
+from notifier.delivery.turnstile import Turnstile
+from notifier.delivery.weather import Weather
+from notifier.dkim import Signer
+from notifier.errors import RelayUnavailable
+from notifier.model import Entry, from_ms, to_ms
+from notifier.storage import deliveries
+from notifier.storage import pace as pace_rows
+from notifier.storage.cycle import Cycle
+from notifier.vault import Vault
+
+POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
+FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts
+PATIENCE = 60.0  # for one that stops answering later
+PATIENCE_WAITING = 900.0  # the same with --wait: a relay may be restarted at night
+DOUBTS = 5  # per connection, in one run without a crash, before the campaign pauses
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `send` was asked: ``wave_id``: only this one's; ``limit``: begin at most so many; ``wait``: until nothing
+    is left to send."""
+
+    wave_id: int | None
+    limit: int | None
+    wait: bool
+    by: str
+
+
+class Run:
+    """One run of the sender: its window, its cycles, its connections."""
+
+    def __init__(
+        self,
+        *,
+        cycle: Cycle,
+        vault: Vault,
+        settings: Settings,
+        relays: Relays,
+        notice_for: NoticeFor,
+        listed: frozenset[str],
+        signers: Mapping[str, Signer],
+        mail_log: MailLog,
+        order: Order,
+        clock: Callable[[], datetime],
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._on_progress = on_progress
+        self._cycle = cycle
+        self._vault = vault
+        self._settings = settings
+        self._relays = relays
+        self._mail_log = mail_log
+        self._order = order
+        self._clock = clock
+        self._policy = Policy.of(settings)
+        self._outbox = Outbox(vault, clock)
+        self._turnstile = Turnstile(clock())
+        patience = PATIENCE_WAITING if order.wait else PATIENCE
+        self._means = Means(
+            vault,
+            settings,
+            listed,
+            signers,
+            Diversion.of(settings),
+            notice_for,
+            relays,
+            self._outbox,
+            self._turnstile,
+            Weather(patience),
+            patience,
+        )
+        self._outstanding = 0
+        self._picked: deque[int] | None = None
+        self._epoch = 0
+        self._waiting = 0
+        self._tally = Tally()
+        relays.changed = self._relay_changed
+
+    # -- from outside ------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Claim nothing more; finish what is on the wire."""
+        self._outbox.stop()
+
+    async def run(self) -> SendReport:
+        if not await self._begin():
+            return await self._report("paused" if self._outbox.pause_words else "done")
+        async with asyncio.TaskGroup() as group:
+            connections = self._settings.relay.connections or 1
+            for _ in range(connections):
+                group.create_task(Connection(self._means).live())
+            try:
+                reason = await self._cycles()
+            except BaseException:
+                # The group cancels the connections, but asyncio.wait_for, inside the SMTP library, swallows a cancel
+                # that meets an answer (Python 3.11): those must find the run stopped and their queue at its end.
+                self.stop()
+                raise
+            finally:
+                self._outbox.ending.set()
+                for _ in range(connections):
+                    self._outbox.claims.put_nowait(None)
+        if self._outbox.failure is not None:
+            raise self._outbox.failure
+        return await self._report(reason)
+
+    # -- the cycle ---------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> bool:
+        """Recover, see whether anything is due, and open the first session before anything is claimed. False:
+        there is nothing to run for."""
+        now, wave_id = self._clock(), self._order.wave_id
+        self._epoch, fates = await self._cycle.write(
+            partial(recover, vault=self._vault, policy=self._policy, now=now, roll=random.random())  # noqa: S311
+        )
+        self._tally.recovered = len(fates)
+        self._mail_log.write(fates)
+        left = await self._cycle.read(partial(deliveries.left, wave_id=wave_id))
+        self._waiting = left.waiting + left.resend
+        paused = await self._cycle.read(deliveries.paused_reason)
+        if paused is not None:
+            self._outbox.pause_words = paused
+            return False
+        await self._put_gate(self._relays.current)
+        if self._order.limit is not None:
+            pick = partial(deliveries.spread, now_ms=to_ms(now), most=self._order.limit, wave_id=wave_id)
+            self._picked = deque(await self._cycle.read(pick))
+        due = await self._next_due()
+        if due is None or (due > to_ms(now) and not self._order.wait):
+            return False
+        if due <= to_ms(now):
+            try:
+                self._relays.keep(
+                    *await self._relays.open(patience_seconds=FIRST_PATIENCE, stopping=self._outbox.stopping)
+                )
+            except RelayRefused as refusal:
+                self._outbox.pause(refusal.outcome)
+                await self._settle()
+                return False
+        return True
+
+    async def _put_gate(self, relay: Relay) -> None:
+        """The relay's own pace, and its own row."""
+        self._turnstile.gate = None
+        if (rate := relay.section.rate or 0) > 0:
+            stored = await self._cycle.read(partial(pace_rows.stored, name=relay.name))
+            self._turnstile.gate = Gate(Pace(rate, relay.section.burst), stored, self._turnstile.now())
+
+    async def _relay_changed(self, relay: Relay, error: RelayUnavailable) -> None:
+        """The first relay does not answer: the other takes over, for the rest of the run."""
+        facts = {"from": self._relays.current.name, "to": relay.name, "reason": str(error)}
+        self._outbox.note(Entry(self._clock(), "relay_changed", facts=facts))
+        await self._put_gate(relay)
+
+    async def _cycles(self) -> str:
+        """Cycle after cycle until the run is over; why it is."""
+        while True:
+            self._outbox.wake.clear()
+            if self._outbox.crash is not None:
+                raise self._outbox.crash
+            turn = await self._turn()
+            if not self._outstanding and not self._outbox.has_ended:
+                reason = self._over(turn)
+                if reason:
+                    return reason
+            if not self._outbox.has_ended:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._until_next(turn)):
+                        await self._outbox.wake.wait()
+
+    async def _turn(self) -> Turn:
+        """One cycle, one transaction."""
+        outbox, gate = self._outbox, self._turnstile.gate
+        ends, notes = outbox.take()
+        room = 0 if outbox.stopping.is_set() else self._settings.window - self._outstanding + len(ends)
+        batch: list[int] | None = None
+        lease = gate.wish(self._turnstile.now(), outbox.unwritten, room) if gate else None
+        if lease is not None:
+            room = min(room, lease.slots)
+        if self._picked is not None:
+            batch = [self._picked.popleft() for _ in range(min(room, len(self._picked)))]
+        now = self._clock()
+        decisions = [
+            decide(end.held, end.outcome, now=end.at, policy=self._policy, roll=random.random())  # noqa: S311
+            for end in ends
+        ]
+        wish = Wish(
+            ends=list(zip(ends, decisions, strict=True)),
+            notes=notes,
+            room=room,
+            among=batch,
+            lease=lease,
+            relay=self._relays.current.name,
+            unwritten=outbox.unwritten,
+            wave_id=self._order.wave_id,
+            epoch=self._epoch,
+            resends=self._policy.resends,
+            pause_words=outbox.pause_words,
+            by=self._order.by,
+            now=now,
+        )
+        turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
+        await self._took(turn, gate, lease, batch)
+        return turn
+
+    async def _took(self, turn: Turn, gate: Gate | None, lease: Lease | None, batch: list[int] | None) -> None:
+        """After the commit: these claims may go out."""
+        outbox = self._outbox
+        if gate is not None and lease is not None:
+            if turn.overtaken is not None:
+                gate.overtaken(turn.overtaken)
+                if batch and self._picked is not None:
+                    self._picked.extendleft(reversed(batch))
+            elif turn.leased:
+                gate.granted(lease)
+            await self._turnstile.lease_changed()
+        self._outstanding += len(turn.claims) - len(turn.fates)
+        outbox.put(turn.claims)
+        for fate in turn.fates:
+            self._tally.add(fate)
+            lost = fate.ended.outcome.kind in (Kind.LOST, Kind.RELEASED) and not fate.late
+            if lost and self._picked is not None and not outbox.stopping.is_set():
+                self._picked.append(fate.ended.held.id)
+        self._mail_log.write(turn.fates)
+        if turn.paused is not None and not outbox.stopping.is_set():
+            outbox.pause_with(turn.paused)
+        self._watch_doubts()
+        if self._on_progress is not None:
+            asked = outbox.stopping.is_set() and outbox.stop_reason == "stopped" and outbox.failure is None
+            self._on_progress(Progress(dict(self._tally.fates), self._waiting, self._outstanding, asked))
+        _log.debug(
+            "action=cycle recorded=%d claimed=%d outstanding=%d", len(turn.fates), len(turn.claims), self._outstanding
+        )
+
+    def _over(self, turn: Turn) -> str:
+        """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""
+        if self._outbox.stopping.is_set():
+            return self._outbox.stop_reason
+        if self._picked is not None and not self._picked:
+            return "limit"
+        if turn.next_due is None or (not self._order.wait and turn.next_due > to_ms(self._clock())):
+            return "" if turn.overtaken is not None else "done"
+        return ""
+
+    def _until_next(self, turn: Turn) -> float:
+        """Seconds until the next cycle if nothing ends before."""
+        gate = self._turnstile.gate
+        due_in = None if turn.next_due is None else (turn.next_due - to_ms(self._clock())) / 1000
+        more_is_due = bool(turn.claims) or (due_in is not None and due_in <= 0)
+        if gate is not None and more_is_due and self._outstanding < self._settings.window:
+            # Half the horizon: slots come in batches, and no commit is spent on each.
+            opens_in = (gate.opens_at() - self._turnstile.now() - HORIZON // 2) / 1e6
+            return min(POLL_SECONDS, max(HORIZON / 2e6, opens_in))
+        if self._outstanding or due_in is None:
+            return POLL_SECONDS
+        return min(POLL_SECONDS, max(0.01, due_in))
+
+    async def _next_due(self) -> int | None:
+        return await self._cycle.read(
+            partial(deliveries.next_due, wave_id=self._order.wave_id, resend=self._policy.resends)
+        )
+
+    async def _settle(self) -> None:
+        """A last cycle that claims nothing."""
+        self.stop()
+        await self._turn()
+
+    async def _report(self, reason: str) -> SendReport:
+        left = await self._cycle.read(partial(deliveries.left, wave_id=self._order.wave_id))
+        due = await self._next_due()
+        return self._tally.report(
+            reason,
+            left=left,
+            next_due=None if due is None else max(from_ms(due), self._clock()),
+            paused_reason=self._outbox.pause_words if reason == "paused" else "",
+        )
+
+    def _watch_doubts(self) -> None:
+        """Many doubts without a crash are ours (DESIGN 9): a relay that drops after each dot, a time-out too short."""
+        doubts, fates = self._tally.fates["in_doubt"], self._tally.fates.total()
+        many = DOUBTS * (self._settings.relay.connections or 1)
+        if doubts >= many and doubts * 10 >= fates and not self._outbox.stopping.is_set():
+            self._outbox.pause_with(
+                f"{doubts} deliveries in doubt in this run: does the relay answer after the final dot?"
+            )

@@ -1,0 +1,47 @@
+"""The pace's gate where connections stand before it: one passes at a time, and MAIL follows at once (I6)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+
+from notifier.delivery.outbox import Outbox
+from notifier.delivery.pace import Gate
+
+
+class Turnstile:
+    """``gate``: None = no pace. It is exchanged when another relay takes over (its own bucket, its own row)."""
+
+    def __init__(self, began: datetime) -> None:
+        # Wall time at the start, moved on by the monotonic clock: a step of the wall clock cannot open the gate.
+        self._anchor = int(began.timestamp() * 1_000_000) - time.monotonic_ns() // 1000
+        self.gate: Gate | None = None
+        self._lock = asyncio.Lock()
+        self._leased = asyncio.Condition()
+
+    def now(self) -> int:
+        """Microseconds since 1970 that never go back."""
+        return self._anchor + time.monotonic_ns() // 1000
+
+    async def lease_changed(self) -> None:
+        """A cycle has stored a lease: whoever waits for one looks again."""
+        async with self._leased:
+            self._leased.notify_all()
+
+    async def passed(self, outbox: Outbox) -> bool:
+        """Wait for the gate. True: MAIL must be written now, before anything else happens (I6). False: the run
+        stops."""
+        if self.gate is None:
+            return outbox.is_running()
+        async with self._lock:
+            while outbox.is_running() and not self.gate.take(self.now()):
+                wait = self.gate.opens_at() - self.now()
+                if wait > 0:
+                    await asyncio.sleep(wait / 1e6)
+                else:
+                    # Open, but the lease does not cover a command so late: the next cycle extends it.
+                    async with self._leased:
+                        outbox.wake.set()
+                        await self._leased.wait()
+        return outbox.is_running()
