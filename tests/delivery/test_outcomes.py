@@ -76,7 +76,10 @@ def test_no_temporary_reply_is_for_ever(mad):
     for rules in (RULES, mad):
         for phase in Phase:
             for code in range(400, 500):
-                assert judged(phase, code, "5.1.1 user unknown", rules=rules).kind in (Kind.DEFERRED, Kind.PROVIDER_WAIT)
+                assert judged(phase, code, "5.1.1 user unknown", rules=rules).kind in (
+                    Kind.DEFERRED,
+                    Kind.PROVIDER_WAIT,
+                )
 
 
 def test_nobody_s_address_is_bad_before_it_was_named(mad):
