@@ -56,7 +56,7 @@ class Parcel(Transaction):
     def __init__(
         self, claim: Claim, ready: Ready, envelope: Envelope, on_begin: Callable[[], None], on_end: OnEnd
     ) -> None:
-        super().__init__(envelope, ready.wire, on_begin, on_end)
+        super().__init__(envelope, ready.wire, on_begin, on_end, claim.provider)
         self.claim = claim
         self.ready = ready
 
@@ -211,7 +211,7 @@ class Connection:
         else:
             facts = session_facts(session, relay.name)
             pipeline = take_over(
-                session, patience(relay.section), outbox.is_running, pipelining=relay.section.pipelining
+                session, patience(relay.section), outbox.is_running, relay.rules, pipelining=relay.section.pipelining
             )
             if pipeline is None:
                 relay.gone(session)  # it closed at once: as if it had not answered

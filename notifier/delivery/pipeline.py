@@ -31,6 +31,7 @@ import aiosmtplib
 
 from notifier.delivery.answers import NOT_SMTP, Answer, AnswerReader
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify, in_doubt, lost, timed_out
+from notifier.delivery.rules import OTHER, Rulebook
 from notifier.delivery.transaction import Envelope, EnvelopeError, body, commands, needs_utf8
 
 LARGE = 65_536  # bytes; of a larger body the dot waits until the transport has room again
@@ -57,9 +58,20 @@ OnEnd = Callable[["Transaction", Outcome], None]
 
 class Transaction:
     """One message's way over one session. ``wire``: the body, dot-stuffed, with its final dot (transaction.body);
-    ``on_begin`` is called when MAIL is written, ``on_end`` once, with the outcome."""
+    ``on_begin`` is called when MAIL is written, ``on_end`` once, with the outcome; ``provider``: the recipient's."""
 
-    __slots__ = ("commands", "dot_out", "ended", "envelope", "number", "on_begin", "on_end", "recipient_taken", "wire")
+    __slots__ = (
+        "commands",
+        "dot_out",
+        "ended",
+        "envelope",
+        "number",
+        "on_begin",
+        "on_end",
+        "provider",
+        "recipient_taken",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -67,6 +79,7 @@ class Transaction:
         wire: bytes,
         on_begin: Callable[[], None],
         on_end: OnEnd,
+        provider: str = OTHER,
     ) -> None:
         if not wire.endswith(b"\r\n.\r\n"):
             raise EnvelopeError(f"delivery {envelope.token}: the body has no end")
@@ -74,6 +87,7 @@ class Transaction:
         self.wire = wire
         self.on_begin = on_begin
         self.on_end = on_end
+        self.provider = provider
         self.commands = (b"", b"")  # MAIL and RCPT as the session at hand takes them
         self.number = 0  # of the session's transactions, from 1
         self.recipient_taken = False
@@ -101,12 +115,14 @@ class Pipeline(asyncio.Protocol):
         offers: Mapping[str, str],
         patience: Patience,
         may_begin: Callable[[], bool],
+        rules: Rulebook,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._offers = offers
         self._patience = patience
         self._may_begin = may_begin
+        self._rules = rules
         self.pipelines = "pipelining" in offers
         self.begun = 0
         self.is_open = True
@@ -245,7 +261,7 @@ class Pipeline(asyncio.Protocol):
         if needs_utf8(transaction.envelope) and "smtputf8" not in self._offers:
             # RFC 6531 3.5: a mailbox that this relay cannot address. Not the person's fault, and no retry mends it.
             transaction.on_begin()
-            transaction.end(classify(Phase.RCPT, 550, "5.6.7 the relay offers no SMTPUTF8"))
+            transaction.end(self._judge(transaction, Phase.RCPT, 550, "5.6.7 the relay offers no SMTPUTF8"))
             return b""
         mail, rcpt = transaction.commands
         transaction.on_begin()
@@ -321,7 +337,7 @@ class Pipeline(asyncio.Protocol):
         if transaction is None or phase is _LONE_DOT:
             self._go_on()
         elif phase is Phase.FINAL:
-            transaction.end(classify(Phase.FINAL, code, text))
+            transaction.end(self._judge(transaction, Phase.FINAL, code, text))
             if not (200 <= code < 300 or 400 <= code < 600):
                 self._close(_AFTER_THE_DOT)
             else:
@@ -331,13 +347,16 @@ class Pipeline(asyncio.Protocol):
         else:
             self._heard_command(Phase(phase), transaction, code, text)
 
+    def _judge(self, transaction: Transaction, phase: Phase, code: int, text: str) -> Outcome:
+        return classify(phase, code, text, rules=self._rules, provider=transaction.provider)
+
     def _last_words(self, phase: str, transaction: Transaction, answer: Answer) -> Outcome:
         if phase is _RSET:
             return lost(Phase.MAIL)
         if answer.code == NOT_SMTP:
             kind = Kind.IN_DOUBT if transaction.dot_out else Kind.DEFERRED
             return Outcome(kind, Phase(phase), NOT_SMTP, text=answer.text)
-        return classify(Phase(phase), answer.code, answer.text)
+        return self._judge(transaction, Phase(phase), answer.code, answer.text)
 
     def _heard_reset(self, transaction: Transaction, code: int) -> None:
         if code != 250:
@@ -352,7 +371,8 @@ class Pipeline(asyncio.Protocol):
             transaction.recipient_taken = True
         if not taken:
             self._unclean = True
-            transaction.end(classify(phase, code, text))  # of a transaction refused before, this changes nothing
+            # Of a transaction that was refused before, this changes nothing.
+            transaction.end(self._judge(transaction, phase, code, text))
             if not 400 <= code < 600:
                 self._close(_AFTER_THE_DOT)
                 return
@@ -404,7 +424,7 @@ class Pipeline(asyncio.Protocol):
         if transaction is not None:
             outcome = lost(Phase.DATA, "the relay spoke before the final dot")
             if 400 <= answer.code < 600:
-                outcome = classify(Phase.FINAL, answer.code, answer.text)
+                outcome = self._judge(transaction, Phase.FINAL, answer.code, answer.text)
                 if outcome.kind is Kind.REFUSED:
                     outcome = Outcome(Kind.DEFERRED, Phase.FINAL, answer.code, outcome.enhanced, answer.text)
             transaction.end(outcome)
@@ -470,7 +490,12 @@ class Pipeline(asyncio.Protocol):
 
 
 def take_over(
-    session: aiosmtplib.SMTP, patience: Patience, may_begin: Callable[[], bool], *, pipelining: bool = True
+    session: aiosmtplib.SMTP,
+    patience: Patience,
+    may_begin: Callable[[], bool],
+    rules: Rulebook,
+    *,
+    pipelining: bool = True,
 ) -> Pipeline | None:
     """The session's transport under our own protocol; None if it is closing already. aiosmtplib's SMTP object may
     only be closed from here on. ``pipelining``: false = command by command, whatever the server offers."""
@@ -478,7 +503,7 @@ def take_over(
     if transport is None or transport.is_closing():
         return None
     offers = {name: value for name, value in session.esmtp_extensions.items() if pipelining or name != "pipelining"}
-    pipeline = Pipeline(transport, offers, patience, may_begin)
+    pipeline = Pipeline(transport, offers, patience, may_begin, rules)
     transport.set_protocol(pipeline)
     return pipeline
 

@@ -23,6 +23,8 @@ from tenacity.stop import stop_when_event_set
 
 from notifier.campaign import RelayAccess, Settings, Tls
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify
+from notifier.delivery.replies import load_rules
+from notifier.delivery.rules import Rulebook
 from notifier.errors import NotifierError, RelayUnavailable, SettingsError
 
 PASSWORD = "NOTIFIER_RELAY_PASSWORD"  # noqa: S105  (the variable's name)
@@ -39,10 +41,11 @@ class RelayRefused(NotifierError):
 
 
 class Relay:
-    """Opens sessions with one relay. ``live``: how many are open now."""
+    """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean."""
 
-    def __init__(self, section: RelayAccess, password: str, context: ssl.SSLContext | None) -> None:
+    def __init__(self, section: RelayAccess, password: str, context: ssl.SSLContext | None, rules: Rulebook) -> None:
         self.section = section
+        self.rules = rules
         self._password = password
         self._context = context
         self._kept: list[aiosmtplib.SMTP] = []
@@ -155,7 +158,7 @@ class Relay:
     def _told(self, phase: Phase, error: Exception) -> Exception:  # noqa: PLR0911  (a table, read downwards)
         """What a failure to open a session means for the operator."""
         if isinstance(error, aiosmtplib.SMTPResponseException):
-            outcome = classify(phase, error.code, error.message)
+            outcome = classify(phase, error.code, error.message, rules=self.rules)
             if outcome.kind is Kind.OURS:
                 return RelayRefused(outcome)
             return self._unavailable(f"{error.code} at {phase}")
@@ -201,7 +204,7 @@ async def _relay(
     if section.tls is not Tls.NONE:
         secret = environment.get(variable.replace("_PASSWORD", "_KEY_PASSWORD"))
         context = await asyncio.to_thread(_tls_context, section, path, folder, secret)
-    return Relay(section, _password(section, path, variable, folder, environment), context)
+    return Relay(section, _password(section, path, variable, folder, environment), context, load_rules(folder))
 
 
 def _tls_context(section: RelayAccess, path: str, folder: Path, secret: str | None) -> ssl.SSLContext:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from notifier.campaign import resource
+from notifier.delivery.rules import Rulebook, rulebook
 from notifier.errors import SettingsError
 from notifier.model import Contact
 from notifier.vault import RECIPIENT, redact
@@ -26,28 +27,19 @@ _PARTS = re.compile(r"[\s'’\-]+")
 _SHORT = 3  # so short a name counts as itself only between word boundaries: "Li" is not in "mailbox"
 
 
-def listed_domains(folder: Path) -> frozenset[str]:
-    """The public providers' domains (data/providers.toml): they may stand in a stored reply, for they say nothing of
-    a person. Empty without that file."""
+def load_rules(folder: Path) -> Rulebook:
+    """Providers and rules of the campaign's data/providers.toml, else of the shipped one. Raises SettingsError."""
     path = resource(folder, "data", "providers.toml")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return frozenset()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
-    return frozenset(_domains(raw))
+    return rulebook(raw, str(path))
 
 
-def _domains(node: object, key: str = "") -> Iterable[str]:
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _domains(value, name)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _domains(value, key)
-    elif key == "domains" and isinstance(node, str):
-        yield node.lower()
+def listed_domains(rules: Rulebook) -> frozenset[str]:
+    """The public providers' domains: they may stand in a stored reply, for they say nothing of a person."""
+    return frozenset(domain for provider in rules.providers.values() for domain in provider.domains)
 
 
 def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ...]:

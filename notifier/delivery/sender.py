@@ -66,7 +66,7 @@ async def send(
             wave_id = await cycle.read(partial(deliveries.wave_id, name=wave))
             if wave_id is None:
                 raise OperatorError(f"there is no wave {wave!r}: `notifier plan` makes one")
-        listed = replies.listed_domains(folder)
+        listed = replies.listed_domains(replies.load_rules(folder))
         signers = load_signers(settings, folder)  # a key that is no good is told before anything is begun
         if dry_run:
             return await rehearse(

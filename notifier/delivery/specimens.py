@@ -119,7 +119,9 @@ async def send_specimens(
     async with open_cycle(database.path) as cycle:
         with ExitStack() as stack:
             stack.enter_context(sender_lock(folder, clock()))
-            run = _Run(cycle, vault, settings, relay, replies.listed_domains(folder), to, path, wave, clock, signers)
+            run = _Run(
+                cycle, vault, settings, relay, replies.listed_domains(relay.rules), to, path, wave, clock, signers
+            )
             stack.enter_context(stopping_signals(run.stopping.set))
             report = TestReport(len(specimens), sum(bool(specimen.batch) for specimen in specimens))
             try:
@@ -238,7 +240,9 @@ class _Run:
             await self._leave()
         while self._pipeline is None:
             self._session = await self._relay.open(patience_seconds=_FIRST_PATIENCE, stopping=self.stopping)
-            self._pipeline = take_over(self._session, patience(relay), lambda: True, pipelining=relay.pipelining)
+            self._pipeline = take_over(
+                self._session, patience(relay), lambda: True, self._relay.rules, pipelining=relay.pipelining
+            )
             if self._pipeline is None:  # it closed at once
                 await self._leave()
         return self._pipeline.begun > 0

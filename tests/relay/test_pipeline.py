@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from notifier.delivery.answers import LONGEST_LINE, AnswerReader
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.pipeline import LARGE, Patience, Pipeline, Transaction
+from notifier.delivery.replies import load_rules
 from notifier.delivery.transaction import Envelope, EnvelopeError, body
 
 PATIENCE = Patience(300, 120, 180, 600)
+RULES = load_rules(Path("no campaign here"))
 
 
 class Wire(asyncio.Transport):
@@ -73,7 +76,7 @@ class Post:
 def session(*, pipelining: bool = True, offers: tuple[str, ...] = (), room: int = 1 << 30) -> tuple[Wire, Pipeline]:
     wire = Wire(room)
     known = dict.fromkeys([*offers, *(["pipelining"] if pipelining else [])], "")
-    wire.protocol = Pipeline(wire, known, PATIENCE, lambda: True)
+    wire.protocol = Pipeline(wire, known, PATIENCE, lambda: True, RULES)
     return wire, wire.protocol
 
 

@@ -206,7 +206,7 @@ def test_an_idle_session_leaves_with_quit_and_hears_421(server, secured, setting
         async with serving(server, implicit=arguments["implicit"]):
             relay = await open_relay(tuned(settings, port=server.port, **arguments["tune"]), folder, {})
             session = await relay.open(patience_seconds=0, stopping=asyncio.Event())
-            pipeline = take_over(session, Patience(5, 5, 5, 5), lambda: True)
+            pipeline = take_over(session, Patience(5, 5, 5, 5), lambda: True, relay.rules)
             await pipeline.leave()
             relay.gone(session)
             assert server.commands[-1] == "QUIT" and not pipeline.is_open and relay.live == 0
