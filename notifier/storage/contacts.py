@@ -1,4 +1,4 @@
-"""Queries on contacts: which row of a member is the current one, and the joins of the ladder.
+"""Queries on contacts: which row of a member is the current one, and what the ladder reads and writes.
 
 Keys are digests over normal forms with the sender inside, so that a join can never leave its sender; the joins ask for
 the sender all the same (I2).
@@ -125,127 +125,38 @@ async def adopt_own_between(connection: AsyncConnection, after: int, upto: int) 
     await _run(connection, _OWN + "id > :after AND id <= :upto", after=after, upto=upto)
 
 
-# -- the ladder -------------------------------------------------------------------------------------------------------
-
-_COLUMNS = {
-    "member": "key_member",
-    "nir_rank": "key_nir_rank",
-    "nir_forename": "key_nir_forename",
-    "contract": "key_contract",
-}
-RUNGS = tuple(_COLUMNS)
+# -- the ladder (storage/ladder.py climbs it) ----------------------------------------------------------------------
 
 _BEST = (
     "(SELECT b.id FROM contacts b WHERE b.sender = {sender} AND b.identity = {identity} "
     f"ORDER BY b.current DESC, {NEWEST_FIRST} LIMIT 1)"
 )
 
-
-class Contested(NamedTuple):
-    """One of several members who hold a person's key. ``agreement`` of the forenames: 1 equal, 0 one side has none,
-    -1 they contradict."""
-
-    person: int
-    identity: bytes
-    agreement: int
-
-
-async def prepare_ladder(connection: AsyncConnection) -> None:
-    """The temporary tables of the ladder, empty."""
-    keys = ", ".join(f"{column} BLOB" for column in _COLUMNS.values())
-    await make_room(connection)
-    await fresh(connection, "seekers", f"person_id INTEGER, sender TEXT, forename_key BLOB, {keys}, key_near BLOB")
-    await connection.execute(text("CREATE INDEX seekers_person ON seekers (person_id)"))
-    # What a rung knows of a person: a member who holds the key, and whether there is another one.
-    await fresh(
-        connection,
-        "found",
-        "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, agreement INTEGER, is_contested INTEGER",
-    )
-    await fresh(connection, "matches", "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, rung TEXT")
-
-
-async def seek(connection: AsyncConnection, after: int, upto: int) -> None:
-    """Put the insured persons of a slice at the foot of the ladder, with the keys of each of their records; not those
-    whose contact was approved or decided. The person's forename counts, whichever row gave it."""
-    await _run(connection, "DELETE FROM matches")
-    await _run(connection, "DELETE FROM seekers")
-    columns = ", ".join(_COLUMNS.values())
-    read = ", ".join(f"r.{column}" for column in _COLUMNS.values())
-    await _run(
-        connection,
-        f"INSERT INTO seekers (person_id, sender, forename_key, {columns}, key_near) "
-        "SELECT p.id, p.sender, COALESCE(r.forename_key, "
-        f"(SELECT MAX(f.forename_key) FROM records f WHERE f.person_id = p.id)), {read}, r.key_near "
-        "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
-        f"AND r.person_id = p.id AND {_NOT_APPROVED.format(id='p.id')} "
-        f"AND {_NOT_DECIDED.format(id='p.id')}",
-        after=after,
-        upto=upto,
-    )
-
-
-def _holders_of(column: str) -> str:
-    # The key's index, not the one that begins with the sender (the key has the sender inside). A directory that is
-    # still arriving, or was cut off, does not count yet.
-    held = f"c.{column} = s.{column}"
-    if column == "key_contract":  # a member is found under the name at birth too
-        held = f"({held} OR c.key_contract_birth = s.{column})"
-    return (
-        f"FROM seekers s CROSS JOIN contacts c WHERE s.{column} IS NOT NULL AND {held} "
-        "AND c.sender || '' = s.sender AND c.kind = 'member' "
-        "AND c.import_id IN (SELECT i.id FROM imports i WHERE i.state = 'complete')"
-    )
-
-
-_AGREEMENT = (
-    "CASE WHEN s.forename_key IS NULL OR c.forename_key IS NULL THEN 0 "
-    "WHEN s.forename_key = c.forename_key THEN 1 ELSE -1 END"
+# The records of the insured persons of a slice whose contact was neither approved nor decided.
+SEEKERS = (
+    "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+    f"AND r.person_id = p.id AND {_NOT_APPROVED.format(id='p.id')} AND {_NOT_DECIDED.format(id='p.id')}"
 )
 
 
-async def climb(connection: AsyncConnection, rung: str) -> list[Contested]:
-    """One rung, for all that are still seeking: who finds exactly one member is matched, unless the forenames
-    contradict. Returns the cases with several members, person by person, for somebody else to decide."""
-    holders = _holders_of(_COLUMNS[rung])
-    await _run(connection, "DELETE FROM found")
-    await _run(
-        connection,
-        "INSERT INTO found (person_id, identity, contact_id, agreement, is_contested) "
-        "SELECT s.person_id, MIN(c.identity), MAX(CASE WHEN c.current THEN c.id END), "
-        f"MIN({_AGREEMENT}), MIN(c.identity) <> MAX(c.identity) {holders} GROUP BY s.person_id",
-    )
-    await _run(
-        connection,
-        "INSERT INTO matches (person_id, identity, contact_id, rung) SELECT person_id, identity, contact_id, :rung "
-        "FROM found WHERE NOT is_contested AND agreement >= 0",
-        rung=rung,
-    )
-    await _run(connection, "DELETE FROM seekers WHERE person_id IN (SELECT person_id FROM matches)")
-    contested = await connection.execute(
-        text(
-            f"SELECT DISTINCT s.person_id, c.identity, {_AGREEMENT} {holders} "
-            "AND s.person_id IN (SELECT person_id FROM found WHERE is_contested) ORDER BY s.person_id, c.identity"
-        )
-    )
-    return [Contested(*row) for row in contested]
+async def last_contact(connection: AsyncConnection) -> int:
+    """The highest id in use, 0 if there is none."""
+    return int((await connection.execute(text("SELECT COALESCE(MAX(id), 0) FROM contacts"))).scalar_one())
 
 
-async def settle_contested(
-    connection: AsyncConnection, rung: str, chosen: list[tuple[int, bytes]], stopped: Iterable[int]
+async def prepare_matches(connection: AsyncConnection) -> None:
+    """The temporary table of what the ladder finds in a slice, empty."""
+    await make_room(connection)
+    await fresh(connection, "matches", "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, rung TEXT")
+
+
+async def write_matches(
+    connection: AsyncConnection, rows: list[tuple[int, bytes, int | None, str]], after: int, upto: int
 ) -> None:
-    """Write what was decided on contested persons: matched, or taken off the ladder."""
-    await insert_many(
-        connection, "matches", ("person_id", "identity", "rung"), [(person, who, rung) for person, who in chosen]
-    )
-    leaving = [{"person": person} for person, _ in chosen] + [{"person": person} for person in stopped]
-    if leaving:
-        await connection.execute(text("DELETE FROM seekers WHERE person_id = :person"), leaving)
-
-
-async def write_matches(connection: AsyncConnection, after: int, upto: int) -> None:
-    """Give the slice's persons the contact that the ladder found, the current row of its identity (the key may have led
-    to an older one); none to whom it found none."""
+    """Give the slice's persons their contact: (person, the member's identity, contact if it is the current row, rung);
+    none to whom the ladder found none."""
+    await _run(connection, "DELETE FROM matches")
+    await insert_many(connection, "matches", ("person_id", "identity", "contact_id", "rung"), rows)
     best = _BEST.format(sender="p.sender", identity="matches.identity")
     await _run(
         connection,

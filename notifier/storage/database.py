@@ -193,12 +193,19 @@ def create_database(path: Path, vault: Vault, now: datetime) -> None:
 
 
 async def insert_many(
-    connection: AsyncConnection, table: str, columns: Iterable[str], rows: list[tuple[Any, ...]]
+    connection: AsyncConnection,
+    table: str,
+    columns: Iterable[str],
+    rows: list[tuple[Any, ...]],
+    *,
+    or_ignore: bool = False,
 ) -> None:
-    """Many rows in one executemany, past the ORM (DESIGN 6: never one object per row)."""
+    """Many rows in one executemany, past the ORM (DESIGN 6: never one object per row). ``or_ignore``: those that are
+    there already are left out."""
     if rows:
         names = list(columns)
         marks = ", ".join("?" * len(names))
         # Names come from this package's modules alone, never from input.
         quoted = ", ".join(f'"{name}"' for name in names)
-        await connection.exec_driver_sql(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", rows)  # noqa: S608
+        verb = "INSERT OR IGNORE" if or_ignore else "INSERT"
+        await connection.exec_driver_sql(f"{verb} INTO {table} ({quoted}) VALUES ({marks})", rows)
