@@ -5,17 +5,21 @@ Deliveries get their number here and their token when they are written; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from notifier.model import Entry, Form, Route, to_ms
 from notifier.people import dead_ends
 from notifier.people.households import Decision
 from notifier.storage import dead_ends as dead_ways
-from notifier.storage import journal, notifications, situations
+from notifier.storage import journal, notifications
 from notifier.storage.database import Connection
 from notifier.storage.waves import SegmentRow, Segments, WaveRow
 from notifier.vault import Vault
+
+if TYPE_CHECKING:
+    from notifier.storage.situations import Situations
 
 FLUSH = 10_000
 
@@ -73,17 +77,13 @@ class Drafts:
         notification approved, and every known mailbox may be tried."""
         return not self._tokens_taken and not self._has_dead_ends
 
-    async def prepare_situations(self) -> None:
-        """Make ready for :meth:`write_gathered`."""
+    async def write_situations(self, met: Situations) -> None:
+        """Notifications and deliveries of everybody whom ``met`` put together."""
 
-        def token(channel: str, sender: str, identity: bytes) -> bytes:
-            return self._vault.token("delivery", self._wave.name, channel, Form.OWN, f"{sender}:{identity.hex()}")
+        def tokens(channel: str, names: Sequence[str]) -> list[bytes]:
+            return self._vault.tokens(("delivery", self._wave.name, channel, Form.OWN), names)
 
-        await situations.prepare(self._connection, token)
-
-    async def write_gathered(self) -> None:
-        """Notifications and deliveries of everybody whom ``situations.gather`` put together."""
-        self._next += await situations.write(self._connection, self._wave.id, self._next, self._now_ms)
+        self._next += await met.write(self._next, self._now_ms, tokens)
 
     @property
     def is_full(self) -> bool:

@@ -11,10 +11,10 @@ The segment of a shared notice carries the union of the exposures of those it te
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from notifier.model import Audience, Form, MemberStatus, PersonKind, Route, WaveKind
 from notifier.people.drafts import CHANNELS, Drafts
@@ -31,7 +31,7 @@ from notifier.people.households import (
     is_minor,
 )
 from notifier.people.matching import slices
-from notifier.storage import contacts, notifications, persons, reviews, situations
+from notifier.storage import contacts, notifications, persons, reviews
 from notifier.storage.database import Connection
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.notifications import Owed, OwedProfessional, Ward, Whom
@@ -39,7 +39,11 @@ from notifier.storage.reviews import ReviewRow
 from notifier.storage.waves import SegmentRow, WaveRow
 from notifier.vault import Vault
 
-SLICE = 20_000
+if TYPE_CHECKING:
+    from notifier.storage.situations import Decided, Met
+
+SLICE = 20_000  # persons looked at one by one
+COLUMNS = 250_000  # persons decided by situation at once
 
 CHILD_REVIEWS = (MINOR_WITHOUT_HOLDER, ENDED_CONTRACT_CHILD)
 
@@ -72,17 +76,16 @@ class Router:
     async def _route_insured(self) -> None:
         # A later wave chooses its persons, and what each is told; the first tells everybody everything.
         plain = self.drafts.is_fresh and self.wave.kind == WaveKind.INITIAL
+        last = await persons.last_person(self.connection)
         if plain:
-            await self.drafts.prepare_situations()
-        for after, upto in slices(await persons.last_person(self.connection), SLICE):
-            if plain:
-                await self._route_plain(after, upto)
+            await self._route_by_situation(last)
+        for after, upto in slices(last, SLICE):
             cases: dict[int, list[ReviewRow]] = {}
             for case in await reviews.between(self.connection, after, upto):
                 cases.setdefault(case.person, []).append(case)
             wards: list[tuple[int, int, str, str]] = []
             doubts: dict[str, set[int]] = {reason: set() for reason in CHILD_REVIEWS}
-            for row in await notifications.owed_between(self.connection, self.wave.id, after, upto, self.whom):
+            for row in await self._owed(after, upto, plain):
                 await self._route_one(row, cases, wards, doubts)
             await notifications.add_wards(self.connection, wards)
             # A round that asks for some of the persons cannot say whose doubt is gone.
@@ -91,27 +94,44 @@ class Router:
             if self.drafts.is_full:
                 await self.drafts.flush()
 
-    async def _route_plain(self, after: int, upto: int) -> None:
-        """Those of the slice for whom nothing but their situation decides, situation by situation."""
-        decided = []
-        for met in await situations.gather(self.connection, self.wave.id, after, upto):
-            decision = self._decide_insured(
-                (met.status or None, met.link, met.has_mailbox, met.has_postal, False, met.holders,
-                 met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED,
-                 met.letter)
-            )  # fmt: skip
-            key = SegmentRow(
-                met.sender, decision.audience, "", Form.OWN, met.exposure_set, met.language or self.language
+    async def _owed(self, after: int, upto: int, plain: bool) -> Sequence[Owed]:
+        if plain:
+            return await notifications.owed_of_left_over(self.connection, self.wave.id, after, upto)
+        return await notifications.owed_between(self.connection, self.wave.id, after, upto, self.whom)
+
+    async def _route_by_situation(self, last: int) -> None:
+        """Those for whom nothing but their situation decides, situation by situation."""
+        from notifier.storage.situations import Situations  # columns take a third of a second to import
+
+        met = await Situations.begin(self.connection, self.wave.id)
+        for after, upto in slices(last, COLUMNS):
+            children = await met.gather(after, upto)
+            minors = {child.contact for child in children if self._is_minor(child.identity, child.sealed)}
+            met.decide([await self._decide_situation(each) for each in met.meet(minors)])
+            await self.drafts.write_situations(met)
+        await met.finish()
+
+    async def _decide_situation(self, met: Met) -> Decided:
+        from notifier.storage.situations import Decided
+
+        decision = self._decide_insured(
+            (met.status or None, met.link, met.has_mailbox, met.has_postal, met.is_minor, met.holders,
+             met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED, met.letter)
+        )  # fmt: skip
+        is_ward, is_left = decision.form is Form.CHILDREN, decision.review in CHILD_REVIEWS
+        segment = 0
+        if not is_ward and not is_left:
+            segment = await self.drafts.segment(
+                SegmentRow(met.sender, decision.audience, "", Form.OWN, met.exposure_set, met.language or self.language)
             )
-            channel, state = CHANNELS[decision.route] if decision.to is not To.NOBODY else ("", "")
-            decided.append(
-                situations.Decided(
-                    met.number, await self.drafts.segment(key), decision.route, decision.reason, decision.review,
-                    decision.excluded, channel, state, decision.to is To.HOLDER,
-                )
-            )  # fmt: skip
-        await situations.decide(self.connection, decided)
-        await self.drafts.write_gathered()
+        channel, state = CHANNELS[decision.route] if decision.to is not To.NOBODY else ("", "")
+        return Decided(
+            met.number, segment, decision.route, decision.reason, decision.review, decision.excluded, channel, state,
+            decision.to is To.HOLDER, is_ward, is_left,
+        )  # fmt: skip
+
+    def _is_minor(self, identity: bytes, sealed: bytes) -> bool:
+        return is_minor(self.vault.unseal("contact", identity, sealed).get("birth_date", ""), self.today)
 
     async def _route_one(
         self,
@@ -132,8 +152,7 @@ class Router:
                 holders = 1
         minor = False
         if child_sealed is not None and child_identity is not None:
-            fields = self.vault.unseal("contact", child_identity, child_sealed)
-            minor = is_minor(fields.get("birth_date", ""), self.today)
+            minor = self._is_minor(child_identity, child_sealed)
         facts = (status, link, mailbox, postal, minor, holders, h_mailbox, h_postal, held, excluded, choice, letter)
         decision = self._decisions.get(facts) or self._decide_insured(facts)
         if decision.review in doubts:

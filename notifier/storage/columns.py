@@ -6,8 +6,6 @@ cut again here: digests by their width, numbers and words at a separator. Every 
 that does not fit is an error, never a shifted column.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Keys are digests over normal forms with the sender inside; a match asks for an e
 by the first 8 bytes of a digest, and what is found counts only if the whole digest is equal.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Iterable

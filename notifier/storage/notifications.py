@@ -261,6 +261,38 @@ _OWED_TO = {
 }
 
 
+_LEFT_OVER = text(
+    _OWED.format(
+        exposures="p.exposure_set_id",
+        excluded=EXCLUDED,
+        persons="left_over k JOIN persons p ON p.id = k.person_id",
+        person="k.person_id",
+        ever=HOLDERS_EVER,
+        now=HOLDERS_NOW,
+        mail=mail_lives("c"),
+        post=post_lives("c"),
+        holder_mail=mail_lives("h"),
+        holder_post=post_lives("h"),
+    )
+)
+
+
+async def prepare_left_over(connection: AsyncConnection) -> None:
+    """The temporary table of those whose notification is not made by situation, empty."""
+    await fresh(connection, "left_over", "person_id INTEGER PRIMARY KEY")
+
+
+async def leave_over(connection: AsyncConnection, persons: Iterable[int]) -> None:
+    """Note persons for :func:`owed_of_left_over`."""
+    await insert_many(connection, "left_over", ("person_id",), [(person,) for person in persons])
+
+
+async def owed_of_left_over(connection: AsyncConnection, wave_id: int, after: int, upto: int) -> Sequence[Owed]:
+    """:func:`owed_between` for those whom ``situations`` left over."""
+    rows = await connection.execute(_LEFT_OVER, {"wave_id": wave_id, "after": after, "upto": upto})
+    return rows.all()  # type: ignore[return-value]  # rows in the order of Owed: read by unpacking
+
+
 async def owed_between(
     connection: AsyncConnection, wave_id: int, after: int, upto: int, whom: Whom = Whom.EVERYBODY
 ) -> Sequence[Owed]:

@@ -49,7 +49,7 @@ def family() -> tuple[list[Insured], list[Member]]:
 
 
 async def routed(desk: Desk, *, plain: bool) -> list[tuple[object, ...]]:
-    async with desk.database.write() as connection:
+    async with desk.database.plan() as connection:
         wave = await rounds.begin_wave(connection, "initial", WaveKind.INITIAL, to_ms(NOW))
         await notifications.clear_unapproved(connection, wave.id)
         await concerned.prepare(connection)
