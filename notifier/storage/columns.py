@@ -8,8 +8,8 @@ that does not fit is an error, never a shifted column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -32,7 +32,7 @@ class Column(NamedTuple):
         """The expression that joins all of the column's values."""
         if self.width > 0:
             # A NULL would be left out; no digest is nothing but zeros.
-            return f"CAST(group_concat(COALESCE({self.sql}, zeroblob({self.width})), '') AS BLOB)"
+            return f"CAST(group_concat(COALESCE({self.sql}, x'{bytes(self.width).hex()}'), '') AS BLOB)"
         return f"group_concat({self.sql}, char({ord(SEPARATOR)}))"
 
     def cut(self, joined: bytes | str | None, rows: int) -> pl.Series:
@@ -76,8 +76,15 @@ async def read(
 ) -> pl.DataFrame:
     """The rows of ``source`` (``FROM … WHERE …``) under the names of ``columns``. Some hundred thousand rows at a time:
     a value of the database holds at most 1,000 MB."""
-    joined = ", ".join(column.joined for column in columns.values())
-    row = (await connection.execute(text(f"SELECT COUNT(*), {joined} {source}"), parameters)).one()
+    row = (await connection.execute(text(_joined(columns, source)), parameters)).one()
+    return _cut(columns, row)
+
+
+def _joined(columns: Mapping[str, Column], source: str) -> str:
+    return f"SELECT COUNT(*), {', '.join(column.joined for column in columns.values())} {source}"
+
+
+def _cut(columns: Mapping[str, Column], row: Sequence[Any]) -> pl.DataFrame:
     rows = int(row[0])
     if not rows:
         types = {True: pl.Binary, False: pl.String}

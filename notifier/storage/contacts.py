@@ -132,11 +132,21 @@ _BEST = (
     f"ORDER BY b.current DESC, {NEWEST_FIRST} LIMIT 1)"
 )
 
-# The records of the insured persons of a slice whose contact was neither approved nor decided.
-SEEKERS = (
-    "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
-    f"AND r.person_id = p.id AND {_NOT_APPROVED.format(id='p.id')} AND {_NOT_DECIDED.format(id='p.id')}"
-)
+
+async def seekers(connection: AsyncConnection) -> str:
+    """FROM …: the records of the insured persons of a slice whose contact was neither approved nor decided. What a
+    first plan need not ask of millions is left out."""
+    source = (
+        "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+        "AND r.person_id = p.id"
+    )
+    for there, condition in (
+        ("SELECT 1 FROM batches", _NOT_APPROVED),
+        ("SELECT 1 FROM reviews WHERE state = 'decided'", _NOT_DECIDED),
+    ):
+        if (await connection.execute(text(f"SELECT EXISTS ({there})"))).scalar_one():
+            source += f" AND {condition.format(id='p.id')}"
+    return source
 
 
 async def last_contact(connection: AsyncConnection) -> int:
@@ -145,9 +155,9 @@ async def last_contact(connection: AsyncConnection) -> int:
 
 
 async def prepare_matches(connection: AsyncConnection) -> None:
-    """The temporary table of what the ladder finds in a slice, empty."""
+    """The temporary table of whom the ladder finds in a slice, empty."""
     await make_room(connection)
-    await fresh(connection, "matches", "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, rung TEXT")
+    await fresh(connection, "matched", "person_id INTEGER PRIMARY KEY")
 
 
 async def write_matches(
@@ -155,23 +165,34 @@ async def write_matches(
 ) -> None:
     """Give the slice's persons their contact: (person, the member's identity, contact if it is the current row, rung);
     none to whom the ladder found none."""
-    await _run(connection, "DELETE FROM matches")
-    await insert_many(connection, "matches", ("person_id", "identity", "contact_id", "rung"), rows)
-    best = _BEST.format(sender="p.sender", identity="matches.identity")
+    there = await connection.execute(text(f"SELECT EXISTS (SELECT 1 {_MATCHED})"), {"after": after, "upto": upto})
+    if there.scalar_one():
+        await _clear_others(connection, [(row[0],) for row in rows], after, upto)
+    found = []
+    for person, identity, contact, rung in rows:
+        current = contact if contact is not None else (await best_rows(connection, person, [identity]))[0]
+        found.append((current, rung, person))
+    if found:
+        await connection.exec_driver_sql(
+            "UPDATE persons SET contact_id = ?1, rung = ?2 WHERE id = ?3 "
+            "AND (rung <> ?2 OR COALESCE(contact_id, 0) <> ?1)",
+            found,
+        )
+
+
+_MATCHED = (
+    "FROM persons p WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+    "AND (p.contact_id IS NOT NULL OR p.rung <> '')"
+)
+
+
+async def _clear_others(connection: AsyncConnection, matched: list[tuple[int]], after: int, upto: int) -> None:
+    await _run(connection, "DELETE FROM matched")
+    await insert_many(connection, "matched", ("person_id",), matched)
     await _run(
         connection,
-        f"UPDATE matches SET contact_id = (SELECT {best} FROM persons p WHERE p.id = matches.person_id) "
-        "WHERE contact_id IS NULL",
-    )
-    await _run(
-        connection,
-        "UPDATE persons SET contact_id = m.contact_id, rung = m.rung FROM matches m WHERE persons.id = m.person_id "
-        "AND (persons.rung <> m.rung OR COALESCE(persons.contact_id, 0) <> m.contact_id)",
-    )
-    await _run(
-        connection,
-        "UPDATE persons SET contact_id = NULL, rung = '' WHERE id > :after AND id <= :upto AND kind = 'insured' "
-        "AND (contact_id IS NOT NULL OR rung <> '') AND id NOT IN (SELECT person_id FROM matches) "
+        f"UPDATE persons SET contact_id = NULL, rung = '' WHERE id IN (SELECT p.id {_MATCHED} "
+        "AND p.id NOT IN (SELECT person_id FROM matched)) "
         f"AND {_NOT_APPROVED.format(id='persons.id')} AND {_NOT_DECIDED.format(id='persons.id')}",
         after=after,
         upto=upto,

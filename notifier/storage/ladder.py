@@ -102,7 +102,8 @@ class Ladder:
         """Put the insured persons of a slice at the foot of the ladder, with the keys of each of their records; not
         those whose contact was approved or decided."""
         self._matches = []
-        self._seekers = await columns.read(self._connection, _SEEKER, contacts.SEEKERS, after=after, upto=upto)
+        source = await contacts.seekers(self._connection)
+        self._seekers = await columns.read(self._connection, _SEEKER, source, after=after, upto=upto)
 
     def climb(self, rung: str) -> list[Contested]:
         """One rung, for all that are still seeking: who finds exactly one member is matched, unless the forenames

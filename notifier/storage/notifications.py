@@ -277,9 +277,17 @@ _LEFT_OVER = text(
 )
 
 
-async def prepare_left_over(connection: AsyncConnection) -> None:
-    """The temporary table of those whose notification is not made by situation, empty."""
+async def prepare_left_over(connection: AsyncConnection, wave_id: int) -> list[int]:
+    """The temporary table of those whose notification is not made by situation. From the start: who has a review, or a
+    notification of the wave; these are returned."""
     await fresh(connection, "left_over", "person_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        "INSERT INTO left_over (person_id) SELECT person_id FROM reviews "
+        "UNION SELECT person_id FROM notifications WHERE wave_id = :wave_id",
+        wave_id=wave_id,
+    )
+    return list((await connection.execute(text("SELECT person_id FROM left_over"))).scalars())
 
 
 async def leave_over(connection: AsyncConnection, persons: Iterable[int]) -> None:
@@ -377,6 +385,11 @@ async def add_wards(connection: AsyncConnection, rows: list[tuple[int, int, str,
     await insert_many(connection, "wards", ("recipient_id", "person_id", "route", "reason"), rows)
 
 
+async def ward_recipients(connection: AsyncConnection) -> list[int]:
+    """The contacts through whom gathered children are told."""
+    return list((await connection.execute(text("SELECT DISTINCT recipient_id FROM wards"))).scalars())
+
+
 async def wards(connection: AsyncConnection) -> AsyncIterator[Ward]:
     """All gathered children, those of one recipient side by side."""
     rows = await connection.stream(
@@ -420,7 +433,7 @@ async def has_deliveries(connection: AsyncConnection, wave_id: int) -> bool:
     return rows.one_or_none() is not None
 
 
-_DELIVERY = (
+DELIVERY = (
     "id",
     "token",
     "wave_id",
@@ -436,7 +449,8 @@ _DELIVERY = (
     "epoch",
     "due_ms",
 )
-_NOTIFICATION = (
+NEVER_ATTEMPTED = (0, 0, 0, 0, 0)
+NOTIFICATION = (
     "wave_id",
     "person_id",
     "segment_id",
@@ -452,11 +466,11 @@ async def insert_deliveries(
     connection: AsyncConnection, rows: list[tuple[int, bytes, int, int, int, str, str, str, int]]
 ) -> None:
     """(id, token, wave, segment, contact, channel, state, provider, since_ms): never attempted, due at once."""
-    await insert_many(connection, "deliveries", _DELIVERY, [(*row, 0, 0, 0, 0, 0) for row in rows])
+    await insert_many(connection, "deliveries", DELIVERY, [(*row, *NEVER_ATTEMPTED) for row in rows])
 
 
 async def insert_notifications(
     connection: AsyncConnection, rows: list[tuple[int, int, int, str, str, str, str, int | None]]
 ) -> None:
     """(wave, person, segment, route, reason, review, excluded, delivery): not approved."""
-    await insert_many(connection, "notifications", _NOTIFICATION, rows)
+    await insert_many(connection, "notifications", NOTIFICATION, rows)

@@ -13,8 +13,9 @@ The file is closed by the copy of SQLite that wrote it before the campaign's own
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import polars as pl
 import pyarrow as pa
@@ -25,8 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.errors import StorageError
 from notifier.storage.failures import failure
+from notifier.storage.notifications import DELIVERY, NEVER_ATTEMPTED, NOTIFICATION
 from notifier.storage.waiting import PLANNED, planned_beside
 
+Tokens = Callable[[str, Sequence[Sequence[str]]], list[bytes]]
+"""Channel, and for each delivery the names of those it tells (``sender:identity in hex``, sorted) → their tokens."""
 TABLES = ("deliveries", "notifications")  # in this order: notifications name deliveries
 _PRAGMAS = (
     "PRAGMA journal_mode = OFF",
@@ -44,6 +48,7 @@ class Planned:
         path.unlink(missing_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._rows = dict.fromkeys(TABLES, 0)
+        self._is_closed = False
         self._indexes = [sql for sql in declarations if "INDEX" in sql.split(" ON ")[0]]
         self._file = sqlite.connect(str(path), autocommit=True)
         self._cursor = self._file.cursor()
@@ -83,6 +88,15 @@ class Planned:
             raise failure(error) from None
         self._run("COMMIT")
 
+    def add_one_by_one(
+        self, deliveries: Sequence[tuple[object, ...]], notifications: Sequence[tuple[object, ...]]
+    ) -> None:
+        """Rows as ``storage.notifications`` inserts them."""
+        self.add(
+            "deliveries", _frame([(*row, *NEVER_ATTEMPTED) for row in deliveries], DELIVERY).with_columns(priority=2)
+        )
+        self.add("notifications", _frame(notifications, NOTIFICATION))
+
     async def take_over(self) -> None:
         """Move everything into the campaign's tables. Raises StorageError unless every row has arrived."""
         for sql in self._indexes:
@@ -109,5 +123,34 @@ class Planned:
 
     def close(self) -> None:
         """Let go of the file: only then may the campaign's connection attach it."""
-        self._cursor.close()
-        self._file.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._cursor.close()
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def new_deliveries(
+    told: pl.DataFrame, tokens: list[bytes], wave_id: int, now_ms: int, contact: str, provider: str
+) -> pl.DataFrame:
+    """Rows of ``deliveries``, never attempted, due at once, of rows with ``delivery``, ``segment``, ``channel``,
+    ``state`` and the columns that are named: ``contact`` and ``provider`` of who reads. Letters have no provider."""
+    never = zip(("attempt", "retries", "doubts", "epoch", "due_ms"), NEVER_ATTEMPTED, strict=True)
+    of_mail = pl.when(pl.col("channel") == "mail").then(pl.col(provider)).otherwise(pl.lit("other"))
+    return told.select(
+        pl.col("delivery").alias("id"), pl.Series("token", tokens, dtype=pl.Binary), pl.lit(wave_id).alias("wave_id"),
+        pl.col("segment").alias("segment_id"), pl.col(contact).alias("contact_id"), "channel", "state",
+        of_mail.alias("provider"), pl.lit(now_ms).alias("since_ms"), pl.lit(2).alias("priority"),
+        *(pl.lit(value).alias(name) for name, value in never),
+    )  # fmt: skip
+
+
+def _frame(rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> pl.DataFrame:
+    texts = {"route", "route_reason", "review", "excluded", "channel", "state", "provider"}
+    types = {name: pl.Binary if name == "token" else pl.String if name in texts else pl.Int64 for name in columns}
+    return pl.DataFrame(rows, schema=types, orient="row")

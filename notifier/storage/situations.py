@@ -8,7 +8,7 @@ whom somebody must be asked. Everybody else is *left over*, for `notifications.o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import polars as pl
@@ -19,8 +19,9 @@ from notifier.storage import columns, contacts, notifications
 from notifier.storage.columns import digest, number, word
 from notifier.storage.database import insert_many
 from notifier.storage.notifications import EXCLUDED
-from notifier.storage.planned import Planned
+from notifier.storage.planned import Planned, Tokens, new_deliveries
 from notifier.storage.temporary import fresh
+from notifier.storage.wards import Wards
 
 CONTACTS_AT_ONCE = 200_000
 _FIELD = "\x1e"  # between the facts that are read as one word
@@ -92,10 +93,6 @@ _PERSON = {
     "who": _joined("p.sender", EXCLUDED),
     "exposure_set": number("p.exposure_set_id"),
     "contact": number("COALESCE(p.contact_id, 0)"),
-    "is_plain": number(
-        "(NOT EXISTS (SELECT 1 FROM reviews v WHERE v.person_id = p.id) "
-        "AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.wave_id = :wave_id AND n.person_id = p.id))"
-    ),
 }
 _PERSONS = "FROM persons p WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured'"
 _SITUATION = ("who", "exposure_set", "fact", "holders", "holder_reach", "minor")
@@ -106,23 +103,28 @@ class Situations:
     """Lives as long as a plan's transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, wave_id: int, planned: Planned, facts: dict[int, list[str]],
-        reach: pl.DataFrame,
+        self, connection: AsyncConnection, wave_id: int, planned: Planned, wards: Wards, facts: dict[int, list[str]],
+        reach: pl.DataFrame, left_over: list[int],
     ) -> None:  # fmt: skip
-        self._connection, self._wave_id, self._planned = connection, wave_id, planned
-        self._facts, self._reach = facts, reach
+        self._connection, self._wave_id, self._planned, self._wards = connection, wave_id, planned, wards
+        self._facts = facts
+        self._left_over = pl.DataFrame({"person": left_over}, schema={"person": pl.Int64})
+        # Whether there is a mailbox, an address; and the language: of the holder only these count.
+        self._reach = reach.drop("reach", "language")
         self._holders = reach.select(
-            pl.col("contact").alias("holder"), pl.col("provider").alias("holder_provider"), "reach"
-        ).rename({"reach": "holder_reach"})
+            pl.col("contact").alias("holder"), pl.col("provider").alias("holder_provider"),
+            pl.col("reach").alias("holder_reach"), "language",
+        )  # fmt: skip
         self._children = pl.Series([fact for fact, told in facts.items() if told[1] == "E"], dtype=pl.Int64)
         self._plain = pl.DataFrame()
         self._met: dict[tuple[object, ...], int] = {}
         self._decided: list[Decided] = []
 
     @classmethod
-    async def begin(cls, connection: AsyncConnection, wave_id: int) -> Situations:
-        """With the ways to all contacts."""
-        await notifications.prepare_left_over(connection)
+    async def begin(cls, connection: AsyncConnection, wave_id: int, planned: Planned, wards: Wards) -> Situations:
+        """With the ways to all contacts. What is made goes into ``planned``, and into ``wards`` who is told through an
+        adult."""
+        left_over = await notifications.prepare_left_over(connection, wave_id)
         last = await contacts.last_contact(connection)
         parts = [
             await columns.read(
@@ -140,21 +142,17 @@ class Situations:
         ).with_columns(reach=pl.col("mailbox").cast(pl.Int64) * 2 + pl.col("postal").cast(pl.Int64))
         facts = {row[1]: list(row[2:8]) for row in numbered.rows()}
         facts[_NOBODY] = ["", "", "", "0", "0", ""]
-        everybody = read.join(numbered.drop("language", "letter", "mailbox", "postal"), on="facts").drop("facts")
-        reach = everybody.select("contact", "provider", "fact", "reach").join(
+        everybody = read.join(numbered.drop("letter", "mailbox", "postal"), on="facts").drop("facts")
+        reach = everybody.select("contact", "provider", "fact", "reach", "language").join(
             _households(everybody), on="contact", how="left"
         )
-        return cls(connection, wave_id, await Planned.begin(connection), facts, reach)
+        return cls(connection, wave_id, planned, wards, facts, reach, left_over)
 
     async def gather(self, after: int, upto: int) -> list[Child]:
         """Put the slice's plain cases together. Returns the children among them, whose age decides."""
-        everybody = await columns.read(
-            self._connection, _PERSON, _PERSONS, after=after, upto=upto, wave_id=self._wave_id
-        )
-        is_plain = pl.col("is_plain") == 1
-        await notifications.leave_over(self._connection, everybody.filter(~is_plain)["person"].to_list())
+        everybody = await columns.read(self._connection, _PERSON, _PERSONS, after=after, upto=upto)
         self._plain = (
-            everybody.filter(is_plain)
+            everybody.join(self._left_over, on="person", how="anti", maintain_order="left")
             .join(self._reach, on="contact", how="left", maintain_order="left")
             .join(self._holders, on="holder", how="left", maintain_order="left")
             .with_columns(pl.col("fact").fill_null(_NOBODY), pl.col("holders", "holder_reach").fill_null(0))
@@ -197,13 +195,16 @@ class Situations:
         """Note what was decided, in the order in which the situations were met."""
         self._decided += decided
 
-    async def write(self, first_delivery: int, now_ms: int, tokens: Callable[[str, Sequence[str]], list[bytes]]) -> int:
+    async def write(self, first_delivery: int, now_ms: int, tokens: Tokens) -> int:
         """A notification for everybody gathered, and a delivery where the decision has a channel. ``tokens``: channel
         and names (``sender:identity in hex``) → names of deliveries. Returns how many deliveries there are."""
-        told = self._plain.join(self._outcomes(), on=_SITUATION, maintain_order="left")
+        sender = pl.col("who").str.split(_FIELD).list.first()
+        told = self._plain.join(self._outcomes(), on=_SITUATION, maintain_order="left").with_columns(
+            sender.alias("sender"), (sender + ":" + pl.col("identity").bin.encode("hex")).alias("name")
+        )
         await notifications.leave_over(self._connection, told.filter("is_left")["person"].to_list())
         wards = told.filter(pl.col("is_ward") & ~pl.col("is_left"))
-        await notifications.add_wards(self._connection, wards.select("holder", "person", "route", "reason").rows())
+        self._wards.add(wards)
         told = told.filter(~pl.col("is_left") & ~pl.col("is_ward"))
         has_channel = pl.col("channel") != ""
         told = told.with_columns(
@@ -235,31 +236,15 @@ class Situations:
         }
         return met.join(pl.DataFrame(self._decided, schema=schema, orient="row"), on="number")
 
-    def _deliver(
-        self, told: pl.DataFrame, channel: str, now_ms: int, tokens: Callable[[str, Sequence[str]], list[bytes]]
-    ) -> int:
-        names = told.select(
-            pl.col("who").str.split(_FIELD).list.first() + ":" + pl.col("identity").bin.encode("hex")
-        ).to_series()
+    def _deliver(self, told: pl.DataFrame, channel: str, now_ms: int, tokens: Tokens) -> int:
         to_holder = pl.col("to_holder")
-        provider = pl.when(to_holder).then("holder_provider").otherwise("provider")
-        never = dict.fromkeys(("attempt", "retries", "doubts", "epoch", "due_ms"), 0)
-        self._planned.add(
-            "deliveries",
-            told.select(
-                pl.col("delivery").alias("id"), pl.Series("token", tokens(channel, names.to_list()), dtype=pl.Binary),
-                pl.lit(self._wave_id).alias("wave_id"), pl.col("segment").alias("segment_id"),
-                pl.when(to_holder).then("holder").otherwise("contact").alias("contact_id"), "channel", "state",
-                (provider if channel == "mail" else pl.lit("other")).alias("provider"),
-                pl.lit(now_ms).alias("since_ms"), pl.lit(2).alias("priority"),
-                *(pl.lit(value).alias(name) for name, value in never.items()),
-            ),
-        )  # fmt: skip
+        read = told.with_columns(
+            pl.when(to_holder).then("holder").otherwise("contact").alias("reader"),
+            pl.when(to_holder).then("holder_provider").otherwise("provider").alias("reader_provider"),
+        )
+        names = tokens(channel, [(name,) for name in told["name"]])
+        self._planned.add("deliveries", new_deliveries(read, names, self._wave_id, now_ms, "reader", "reader_provider"))
         return told.height
-
-    async def finish(self) -> None:
-        """Everything written becomes the campaign's."""
-        await self._planned.take_over()
 
 
 def _households(everybody: pl.DataFrame) -> pl.DataFrame:
