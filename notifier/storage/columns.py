@@ -31,8 +31,10 @@ class Column(NamedTuple):
     def joined(self) -> str:
         """The expression that joins all of the column's values."""
         if self.width > 0:
-            # A NULL would be left out; no digest is nothing but zeros.
-            return f"CAST(group_concat(COALESCE({self.sql}, x'{bytes(self.width).hex()}'), '') AS BLOB)"
+            # A NULL would be left out; no digest is nothing but zeros. That none is longer, and that all together are
+            # as long as they must be, says that each is.
+            given = f"COALESCE({self.sql}, x'{bytes(self.width).hex()}')"
+            return f"CAST(group_concat({given}, '') AS BLOB), MAX(length({self.sql}))"
         return f"group_concat({self.sql}, char({ord(SEPARATOR)}))"
 
     def cut(self, joined: bytes | str | None, rows: int) -> pl.Series:
@@ -40,8 +42,10 @@ class Column(NamedTuple):
         if self.width > 0:
             values = self._digests(joined or b"", rows)
         else:
-            whole = joined if joined is not None else ""
-            values = pl.Series([whole]).str.split(SEPARATOR).explode(empty_as_null=False, keep_nulls=False)
+            whole = [joined if joined is not None else ""] if rows else []
+            values = (
+                pl.Series(whole, dtype=pl.String).str.split(SEPARATOR).explode(empty_as_null=False, keep_nulls=False)
+            )
         if len(values) != rows:
             raise StorageError(f"a column of {rows} rows has {len(values)} values: {self.sql}")
         return values.cast(pl.Int64) if self.width < 0 else values
@@ -85,15 +89,14 @@ def _joined(columns: Mapping[str, Column], source: str) -> str:
 
 
 def _cut(columns: Mapping[str, Column], row: Sequence[Any]) -> pl.DataFrame:
-    rows = int(row[0])
-    if not rows:
-        types = {True: pl.Binary, False: pl.String}
-        return pl.DataFrame(
-            schema={name: pl.Int64 if column.width < 0 else types[column.width > 0] for name, column in columns.items()}
-        )
-    return pl.DataFrame(
-        {name: column.cut(value, rows) for (name, column), value in zip(columns.items(), row[1:], strict=True)}
-    )
+    rows, values = int(row[0]), iter(row[1:])
+    cut = {}
+    for name, column in columns.items():
+        joined = next(values)
+        if column.width > 0 and (next(values) or 0) > column.width:
+            raise StorageError(f"a digest is longer than {column.width} bytes: {column.sql}")
+        cut[name] = column.cut(joined, rows)
+    return pl.DataFrame(cut)
 
 
 def start(column: str) -> pl.Expr:
