@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.errors import StorageError
 
 SEPARATOR = "\x1f"  # in no code, name of a sender or word of ours
+FIELD = "\x1e"  # nor is this one, between facts that are read as one word
 
 
 class Column(NamedTuple):
@@ -73,6 +74,11 @@ def word(sql: str) -> Column:
 def number(sql: str) -> Column:
     """A whole number, never NULL."""
     return Column(sql, -1)
+
+
+def facts(*sql: str) -> Column:
+    """Several words, never NULL, as one: to be split at FIELD."""
+    return word(f" || char({ord(FIELD)}) || ".join(sql))
 
 
 async def read(

@@ -15,16 +15,13 @@ import polars as pl
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.storage import columns, contacts, notifications
-from notifier.storage.columns import digest, number, word
+from notifier.storage import columns, notifications, reach
+from notifier.storage.columns import digest, number
 from notifier.storage.database import insert_many
 from notifier.storage.notifications import EXCLUDED
 from notifier.storage.planned import Planned, Tokens, new_deliveries
 from notifier.storage.temporary import fresh
 from notifier.storage.wards import Wards
-
-CONTACTS_AT_ONCE = 200_000
-_FIELD = "\x1e"  # between the facts that are read as one word
 
 
 class Met(NamedTuple):
@@ -72,31 +69,15 @@ class Child(NamedTuple):
     sealed: bytes
 
 
-def _joined(*facts: str) -> columns.Column:
-    return word(f" || char({ord(_FIELD)}) || ".join(facts))
-
-
-_REACH = {
-    "contact": number("c.id"),
-    "sender": word("c.sender"),
-    "provider": word("c.provider"),
-    "household": digest("c.household"),
-    "facts": _joined(
-        "c.status", "c.link", "c.language", "(c.mailbox IS NOT NULL)", "c.has_postal", "COALESCE(c.letter, '')",
-        "c.kind", "c.current",
-    ),
-}  # fmt: skip
-_FACTS = ("status", "link", "language", "mailbox", "postal", "letter", "kind", "current")
 _PERSON = {
     "person": number("p.id"),
     "identity": digest("p.identity"),
-    "who": _joined("p.sender", EXCLUDED),
+    "who": columns.facts("p.sender", EXCLUDED),
     "exposure_set": number("p.exposure_set_id"),
     "contact": number("COALESCE(p.contact_id, 0)"),
 }
 _PERSONS = "FROM persons p WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured'"
 _SITUATION = ("who", "exposure_set", "fact", "holders", "holder_reach", "minor")
-_NOBODY = 0  # the number of the facts of no contact
 
 
 class Situations:
@@ -104,14 +85,14 @@ class Situations:
 
     def __init__(
         self, connection: AsyncConnection, wave_id: int, planned: Planned, wards: Wards, facts: dict[int, list[str]],
-        reach: pl.DataFrame, left_over: list[int],
+        ways: pl.DataFrame, left_over: list[int],
     ) -> None:  # fmt: skip
         self._connection, self._wave_id, self._planned, self._wards = connection, wave_id, planned, wards
         self._facts = facts
         self._left_over = pl.DataFrame({"person": left_over}, schema={"person": pl.Int64})
         # Whether there is a mailbox, an address; and the language: of the holder only these count.
-        self._reach = reach.drop("reach", "language")
-        self._holders = reach.select(
+        self._ways = ways.drop("reach", "language")
+        self._holders = ways.select(
             pl.col("contact").alias("holder"), pl.col("provider").alias("holder_provider"),
             pl.col("reach").alias("holder_reach"), "language",
         )  # fmt: skip
@@ -125,37 +106,17 @@ class Situations:
         """With the ways to all contacts. What is made goes into ``planned``, and into ``wards`` who is told through an
         adult."""
         left_over = await notifications.prepare_left_over(connection, wave_id)
-        last = await contacts.last_contact(connection)
-        parts = [
-            await columns.read(
-                connection, _REACH, "FROM contacts c WHERE c.id > :after AND c.id <= :upto",
-                after=after, upto=after + CONTACTS_AT_ONCE,
-            )
-            for after in range(0, max(last, 1), CONTACTS_AT_ONCE)
-        ]  # fmt: skip
-        read = pl.concat(parts)
-        named = read["facts"].unique().sort()
-        numbered = pl.DataFrame(
-            [(whole, place, *whole.split(_FIELD)) for place, whole in enumerate(named, 1)],
-            schema={"facts": pl.String, "fact": pl.Int64} | dict.fromkeys(_FACTS, pl.String),
-            orient="row",
-        ).with_columns(reach=pl.col("mailbox").cast(pl.Int64) * 2 + pl.col("postal").cast(pl.Int64))
-        facts = {row[1]: list(row[2:8]) for row in numbered.rows()}
-        facts[_NOBODY] = ["", "", "", "0", "0", ""]
-        everybody = read.join(numbered.drop("letter", "mailbox", "postal"), on="facts").drop("facts")
-        reach = everybody.select("contact", "provider", "fact", "reach", "language").join(
-            _households(everybody), on="contact", how="left"
-        )
-        return cls(connection, wave_id, planned, wards, facts, reach, left_over)
+        ways, facts = await reach.read(connection)
+        return cls(connection, wave_id, planned, wards, facts, ways, left_over)
 
     async def gather(self, after: int, upto: int) -> list[Child]:
         """Put the slice's plain cases together. Returns the children among them, whose age decides."""
         everybody = await columns.read(self._connection, _PERSON, _PERSONS, after=after, upto=upto)
         self._plain = (
             everybody.join(self._left_over, on="person", how="anti", maintain_order="left")
-            .join(self._reach, on="contact", how="left", maintain_order="left")
+            .join(self._ways, on="contact", how="left", maintain_order="left")
             .join(self._holders, on="holder", how="left", maintain_order="left")
-            .with_columns(pl.col("fact").fill_null(_NOBODY), pl.col("holders", "holder_reach").fill_null(0))
+            .with_columns(pl.col("fact").fill_null(reach.NOBODY), pl.col("holders", "holder_reach").fill_null(0))
         )
         children = self._plain.filter(pl.col("fact").is_in(self._children.implode()))
         return await self._sealed(children["contact"].unique().sort().to_list())
@@ -183,7 +144,7 @@ class Situations:
 
     def _situation(self, number: int, key: tuple[object, ...]) -> Met:
         who, exposures, fact, holders, holder_reach, minor = key
-        sender, excluded = str(who).split(_FIELD)
+        sender, excluded = str(who).split(columns.FIELD)
         status, link, language, mailbox, postal, letter = self._facts[int(str(fact))]
         holder = int(str(holder_reach))
         return Met(
@@ -198,7 +159,7 @@ class Situations:
     async def write(self, first_delivery: int, now_ms: int, tokens: Tokens) -> int:
         """A notification for everybody gathered, and a delivery where the decision has a channel. ``tokens``: channel
         and names (``sender:identity in hex``) → names of deliveries. Returns how many deliveries there are."""
-        sender = pl.col("who").str.split(_FIELD).list.first()
+        sender = pl.col("who").str.split(columns.FIELD).list.first()
         told = self._plain.join(self._outcomes(), on=_SITUATION, maintain_order="left").with_columns(
             sender.alias("sender"), (sender + ":" + pl.col("identity").bin.encode("hex")).alias("name")
         )
@@ -245,28 +206,3 @@ class Situations:
         names = tokens(channel, [(name,) for name in told["name"]])
         self._planned.add("deliveries", new_deliveries(read, names, self._wave_id, now_ms, "reader", "reader_provider"))
         return told.height
-
-
-def _households(everybody: pl.DataFrame) -> pl.DataFrame:
-    """Contacts of dependants, with the holder who is told and how many ever stood on the contract (2 for more). One
-    contract number may stand for a whole firm's employees: as long as a second holder ever stood on it, nobody can say
-    whose the child is, and an active stranger must not be told of an ended member's child (I2)."""
-    known = everybody.drop_nulls("household").with_columns(columns.start("household").alias("start"))
-    adults = known.filter(
-        (pl.col("kind") == "member") & (pl.col("link") == "A") & (pl.col("current") == "1")
-        & (pl.col("status") != "deceased")
-    )  # fmt: skip
-    homes = (
-        adults.group_by("start", "sender", "household")
-        .agg(
-            pl.col("contact").filter(pl.col("status") == "active").min().alias("holder"),
-            pl.len().cast(pl.Int64).clip(upper_bound=2).alias("holders"),
-        )
-        .drop_nulls("holder")
-    )
-    dependants = known.filter(pl.col("link").is_in(["C", "E"])).select("contact", "start", "sender", "household")
-    return (
-        dependants.join(homes, on="start")
-        .filter((pl.col("household") == pl.col("household_right")) & (pl.col("sender") == pl.col("sender_right")))
-        .select("contact", "holder", "holders")
-    )
