@@ -4,8 +4,10 @@
     python benchmarks/matching.py --truth [INSURED] [--noise 0.01]  (against a drill's truth: matching_truth.py)
 
 Persons and contacts are written into the tables as intake leaves them (keys are random, fields sealed): households of
-one to four on a contract, four in ten of the persons in the directory, a fifth of them children. The peer is what one
-would write first: a dictionary per rung, one row after the other, and executemany.
+one to four on a contract, four in ten of the persons in the directory, a fifth of them children. The peer, in the same
+run on a copy of the same tables, is what one would write first (matching_peer.py): a dictionary per rung, one row after
+the other, and executemany into the same tables with the same indexes. It must write as many notifications and
+deliveries. Both are timed by the clock and by CPU: on a machine that others use, the CPU's ratio says more.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import contextlib
 import os
 import random
 import resource
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -23,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import matching_peer
 import polars as pl
 
 from notifier.campaign import load, shipped
@@ -118,6 +122,13 @@ async def ours(folder: Path, vault: Vault) -> tuple[Plan, float, float]:
         return made, time.perf_counter() - begun, time.process_time() - busy
 
 
+def counted(path: Path) -> tuple[int, int]:
+    with contextlib.closing(sqlite3.connect(path)) as direct:
+        rows = direct.execute("SELECT (SELECT COUNT(*) FROM notifications), (SELECT COUNT(*) FROM deliveries)")
+        notifications, deliveries = rows.fetchone()
+    return notifications, deliveries
+
+
 def main() -> None:
     if "--truth" in sys.argv:
         import matching_truth
@@ -131,12 +142,18 @@ def main() -> None:
         vault = Vault(Keys.new("benchmark"))
         create_database(folder / "campaign.db", vault, NOW)
         asyncio.run(fill(folder, vault, many, known))
+        twin = folder / "twin.db"
+        shutil.copy(folder / "campaign.db", twin)
         made, seconds, cpu = asyncio.run(ours(folder, vault))
         assert made.notifications == many, (made.notifications, many)
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"{many:,} persons, {known:,} contacts")
         print(f"plan           {many / seconds:>10,.0f} persons/s   {seconds:.1f} s, CPU {cpu:.1f} s")
         print(f"memory         {own:>10,} MB at most")
+        peer = matching_peer.plan(twin, vault, NOW)
+        assert (peer.notifications, peer.deliveries) == counted(folder / "campaign.db"), peer
+        print(f"peer           {many / peer.seconds:>10,.0f} persons/s   {peer.seconds:.1f} s, CPU {peer.cpu:.1f} s")
+        print(f"ratio          {peer.seconds / seconds:>10.2f} by the clock, {peer.cpu / cpu:.2f} by CPU")
         print({route.route: route.notifications for route in made.routes}, made.review)
 
 

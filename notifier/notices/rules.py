@@ -135,6 +135,13 @@ CHAPTERS = (
         _rules(
             ("blank", "yes", "", "a setting or a fact is missing, or still a placeholder", "the fact"),
             ("dates-contradict", "yes", "", "occurred, discovered, told out of order or to come", "the right days"),
+            (
+                "service",
+                "both",
+                "dated facts",
+                "a public service has ended, or nobody looked for a year",
+                "dial, and date",
+            ),
             ("complaint-over", "yes", "dated facts", "complaint_until has passed", "the way that is open now"),
             (
                 "not-exposed-outdated",

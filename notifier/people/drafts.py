@@ -5,17 +5,23 @@ Deliveries get their number here and their token when they are written; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from notifier.model import Entry, Form, Route, to_ms
 from notifier.people import dead_ends
 from notifier.people.households import Decision
 from notifier.storage import dead_ends as dead_ways
-from notifier.storage import journal, notifications, situations
+from notifier.storage import journal, notifications
 from notifier.storage.database import Connection
 from notifier.storage.waves import SegmentRow, Segments, WaveRow
 from notifier.vault import Vault
+
+if TYPE_CHECKING:
+    from notifier.storage.planned import Planned
+    from notifier.storage.situations import Situations
+    from notifier.storage.wards import Wards
 
 FLUSH = 10_000
 
@@ -50,6 +56,7 @@ class Drafts:
         self._notifications: list[tuple[int, int, int, str, str, str, str, int | None]] = []
         self._deliveries: list[tuple[int, tuple[str, ...], int, int, str, str, str]] = []
         self._superseded: list[int] = []
+        self._planned: Planned | None = None
         self._entries: list[Entry] = []
 
     @classmethod
@@ -73,17 +80,32 @@ class Drafts:
         notification approved, and every known mailbox may be tried."""
         return not self._tokens_taken and not self._has_dead_ends
 
-    async def prepare_situations(self) -> None:
-        """Make ready for :meth:`write_gathered`."""
+    def collect_in(self, planned: Planned) -> None:
+        """From now on, :meth:`flush` writes into the plan's file, and :meth:`finish` takes it over."""
+        self._planned = planned
 
-        def token(channel: str, sender: str, identity: bytes) -> bytes:
-            return self._vault.token("delivery", self._wave.name, channel, Form.OWN, f"{sender}:{identity.hex()}")
+    async def write_situations(self, met: Situations) -> None:
+        """Notifications and deliveries of everybody whom ``met`` put together."""
+        self._next += await met.write(self._next, self._now_ms, self._tokens_of(Form.OWN))
 
-        await situations.prepare(self._connection, token)
+    def write_wards(self, wards: Wards, segments: Sequence[int]) -> None:
+        """Those of the children in ``wards``, whose texts have these segments."""
+        assert self._planned is not None
+        self._next += wards.write(
+            self._planned,
+            self._wave.id,
+            segments,
+            [(route.value, channel, state) for route, (channel, state) in CHANNELS.items()],
+            self._next,
+            self._now_ms,
+            self._tokens_of(Form.CHILDREN),
+        )
 
-    async def write_gathered(self) -> None:
-        """Notifications and deliveries of everybody whom ``situations.gather`` put together."""
-        self._next += await situations.write(self._connection, self._wave.id, self._next, self._now_ms)
+    def _tokens_of(self, form: Form) -> Callable[[str, Sequence[Sequence[str]]], list[bytes]]:
+        def tokens(channel: str, told: Sequence[Sequence[str]]) -> list[bytes]:
+            return self._vault.tokens(("delivery", self._wave.name, channel, form), told)
+
+        return tokens
 
     @property
     def is_full(self) -> bool:
@@ -140,17 +162,18 @@ class Drafts:
     async def flush(self) -> None:
         """Write what is collected."""
         tokens = await self._tokens()
-        await notifications.insert_deliveries(
-            self._connection,
-            [
-                (number, token, self._wave.id, segment, contact, channel, state, provider, self._now_ms)
-                for token, (number, _, segment, contact, channel, state, provider) in zip(
-                    tokens, self._deliveries, strict=True
-                )
-            ],
-        )
+        deliveries = [
+            (number, token, self._wave.id, segment, contact, channel, state, provider, self._now_ms)
+            for token, (number, _, segment, contact, channel, state, provider) in zip(
+                tokens, self._deliveries, strict=True
+            )
+        ]
         await notifications.delete_approved(self._connection, self._superseded)
-        await notifications.insert_notifications(self._connection, self._notifications)
+        if self._planned is not None:
+            self._planned.add_one_by_one(deliveries, self._notifications)
+        else:
+            await notifications.insert_deliveries(self._connection, deliveries)
+            await notifications.insert_notifications(self._connection, self._notifications)
         await journal.append(self._connection, self._entries)
         for rows in (self._deliveries, self._superseded, self._notifications, self._entries):
             rows.clear()
@@ -158,6 +181,8 @@ class Drafts:
     async def finish(self) -> None:
         """Write the rest, and drop segments that nobody has any more."""
         await self.flush()
+        if self._planned is not None:
+            await self._planned.take_over()
         if self._has_dead_ends:
             await dead_ways.address_second(self._connection, self._wave.id)
         await self._segments.drop_unused()

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from notifier.people.candidates import Agreement, Ambiguous, Candidate, Match, choose
 from notifier.people.near_misses import NEAR_MISS, offer
 from notifier.storage import contacts, near_misses, persons, reviews
-from notifier.storage.contacts import Contested
 from notifier.storage.database import Connection
 from notifier.vault import Vault
 
-SLICE = 50_000
+if TYPE_CHECKING:
+    from notifier.storage.ladder import Contested, Ladder
+
+SLICE = 500_000  # the members' keys are gone through once per slice and rung
 
 AMBIGUOUS = "ambiguous"
 WRONG_MATCH = "wrong_match"  # somebody looked at the match and found it wrong (people/samples.py)
@@ -35,17 +38,19 @@ def slices(last: int, size: int = SLICE) -> Iterator[tuple[int, int]]:
 
 async def match(connection: Connection, vault: Vault, now: datetime) -> None:
     """Match every person that may be matched, and open a review for every doubt and every near-miss."""
-    await contacts.prepare_ladder(connection)
+    from notifier.storage.ladder import RUNGS, Ladder  # columns take a third of a second to import
+
     await near_misses.prepare(connection)
+    ladder = await Ladder.begin(connection)
     last = await persons.last_person(connection)
     doubts: dict[int, list[bytes]] = {}
     for after, upto in slices(last):
         await contacts.adopt_own_between(connection, after, upto)
-        await contacts.seek(connection, after, upto)
-        for rung in contacts.RUNGS:
-            doubts |= await _climb(connection, rung)
-        await near_misses.gather(connection)
-        await contacts.write_matches(connection, after, upto)
+        await ladder.seek(after, upto)
+        for rung in RUNGS:
+            doubts |= _climb(ladder, rung)
+        await ladder.gather_near()
+        await ladder.write(after, upto)
         await _apply_decisions(connection, after, upto)
     # Only when all are matched can two persons be seen who were led to one member.
     doubts |= {person: [identity] for person, identity in await contacts.part_claimants(connection)}
@@ -55,8 +60,8 @@ async def match(connection: Connection, vault: Vault, now: datetime) -> None:
     await offer(connection, vault, now)
 
 
-async def _climb(connection: Connection, rung: str) -> dict[int, list[bytes]]:
-    contested = await contacts.climb(connection, rung)
+def _climb(ladder: Ladder, rung: str) -> dict[int, list[bytes]]:
+    contested = ladder.climb(rung)
     chosen: list[tuple[int, bytes]] = []
     doubts: dict[int, list[bytes]] = {}
     for person, rows in groupby(contested, key=lambda row: row.person):
@@ -65,7 +70,7 @@ async def _climb(connection: Connection, rung: str) -> dict[int, list[bytes]]:
             chosen.append((person, verdict.identity))
         elif isinstance(verdict, Ambiguous):
             doubts[person] = list(verdict.identities)
-    await contacts.settle_contested(connection, rung, chosen, doubts)
+    ladder.settle(rung, chosen, doubts)
     return doubts
 
 

@@ -11,10 +11,10 @@ The segment of a shared notice carries the union of the exposures of those it te
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from notifier.model import Audience, Form, MemberStatus, PersonKind, Route, WaveKind
 from notifier.people.drafts import CHANNELS, Drafts
@@ -31,7 +31,7 @@ from notifier.people.households import (
     is_minor,
 )
 from notifier.people.matching import slices
-from notifier.storage import contacts, notifications, persons, reviews, situations
+from notifier.storage import contacts, notifications, persons, reviews
 from notifier.storage.database import Connection
 from notifier.storage.exposures import ExposureSets
 from notifier.storage.notifications import Owed, OwedProfessional, Ward, Whom
@@ -39,7 +39,13 @@ from notifier.storage.reviews import ReviewRow
 from notifier.storage.waves import SegmentRow, WaveRow
 from notifier.vault import Vault
 
-SLICE = 20_000
+if TYPE_CHECKING:
+    from notifier.storage.planned import Planned
+    from notifier.storage.situations import Decided, Met
+    from notifier.storage.wards import Family, Wards
+
+SLICE = 20_000  # persons looked at one by one
+COLUMNS = 250_000  # persons decided by situation at once
 
 CHILD_REVIEWS = (MINOR_WITHOUT_HOLDER, ENDED_CONTRACT_CHILD)
 
@@ -58,31 +64,30 @@ class Router:
     adult_dependants: str | None
     whom: Whom = Whom.EVERYBODY
     _decisions: dict[tuple[object, ...], Decision] = field(default_factory=dict)
+    _minors: dict[str, bool] = field(default_factory=dict)
 
     async def route_everybody(self) -> None:
         """All passes, in order."""
         await notifications.prepare_wards(self.connection)
-        await self._route_insured()
-        await self._route_wards()
-        await self._route_professionals()
-        await self.drafts.finish()
+        # A later wave chooses its persons, and what each is told; the first tells everybody everything.
+        if self.drafts.is_fresh and self.wave.kind == WaveKind.INITIAL:
+            await self._route_afresh()
+        else:
+            await self._route_insured(self._owed)
+            await self._route_wards()
+            await self._route_professionals()
+            await self.drafts.finish()
 
     # -- the insured --------------------------------------------------------------------------------------------
 
-    async def _route_insured(self) -> None:
-        # A later wave chooses its persons, and what each is told; the first tells everybody everything.
-        plain = self.drafts.is_fresh and self.wave.kind == WaveKind.INITIAL
-        if plain:
-            await self.drafts.prepare_situations()
+    async def _route_insured(self, owed: Callable[[int, int], Awaitable[Sequence[Owed]]]) -> None:
         for after, upto in slices(await persons.last_person(self.connection), SLICE):
-            if plain:
-                await self._route_plain(after, upto)
             cases: dict[int, list[ReviewRow]] = {}
             for case in await reviews.between(self.connection, after, upto):
                 cases.setdefault(case.person, []).append(case)
             wards: list[tuple[int, int, str, str]] = []
             doubts: dict[str, set[int]] = {reason: set() for reason in CHILD_REVIEWS}
-            for row in await notifications.owed_between(self.connection, self.wave.id, after, upto, self.whom):
+            for row in await owed(after, upto):
                 await self._route_one(row, cases, wards, doubts)
             await notifications.add_wards(self.connection, wards)
             # A round that asks for some of the persons cannot say whose doubt is gone.
@@ -91,27 +96,72 @@ class Router:
             if self.drafts.is_full:
                 await self.drafts.flush()
 
-    async def _route_plain(self, after: int, upto: int) -> None:
-        """Those of the slice for whom nothing but their situation decides, situation by situation."""
-        decided = []
-        for met in await situations.gather(self.connection, self.wave.id, after, upto):
-            decision = self._decide_insured(
-                (met.status or None, met.link, met.has_mailbox, met.has_postal, False, met.holders,
-                 met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED,
-                 met.letter)
-            )  # fmt: skip
-            key = SegmentRow(
-                met.sender, decision.audience, "", Form.OWN, met.exposure_set, met.language or self.language
+    async def _owed(self, after: int, upto: int) -> Sequence[Owed]:
+        return await notifications.owed_between(self.connection, self.wave.id, after, upto, self.whom)
+
+    async def _left_over(self, after: int, upto: int) -> Sequence[Owed]:
+        return await notifications.owed_of_left_over(self.connection, self.wave.id, after, upto)
+
+    # -- a first plan, by situation -------------------------------------------------------------------------------
+
+    async def _route_afresh(self) -> None:
+        """The same passes where the wave has nothing yet: by column, and one by one only who is left over."""
+        from notifier.storage.planned import Planned  # columns take a third of a second to import
+        from notifier.storage.wards import Wards
+
+        with await Planned.begin(self.connection) as planned:
+            self.drafts.collect_in(planned)
+            wards = Wards()
+            await self._route_by_situation(planned, wards)
+            await self._route_insured(self._left_over)
+            apart = await notifications.ward_recipients(self.connection)
+            await notifications.add_wards(self.connection, wards.give_back(apart))
+            self.drafts.write_wards(wards, [await self._family_segment(each) for each in wards.meet()])
+            await self._route_wards()
+            await self._route_professionals()
+            await self.drafts.finish()
+
+    async def _route_by_situation(self, planned: Planned, wards: Wards) -> None:
+        """Those for whom nothing but their situation decides, situation by situation."""
+        from notifier.storage.situations import Situations
+
+        met = await Situations.begin(self.connection, self.wave.id, planned, wards)
+        for after, upto in slices(await persons.last_person(self.connection), COLUMNS):
+            children = await met.gather(after, upto)
+            minors = {child.contact for child in children if self._is_minor(child.identity, child.sealed)}
+            met.decide([await self._decide_situation(each) for each in met.meet(minors)])
+            await self.drafts.write_situations(met)
+
+    async def _family_segment(self, family: Family) -> int:
+        union = await self.sets.union(family.exposure_sets)
+        key = SegmentRow(family.sender, Audience.DEPENDANT, "", Form.CHILDREN, union, family.language)
+        return await self.drafts.segment(key)
+
+    async def _decide_situation(self, met: Met) -> Decided:
+        from notifier.storage.situations import Decided
+
+        decision = self._decide_insured(
+            (met.status or None, met.link, met.has_mailbox, met.has_postal, met.is_minor, met.holders,
+             met.holder_has_mailbox, met.holder_has_postal, "", met.excluded, ChildDecision.UNDECIDED, met.letter)
+        )  # fmt: skip
+        is_ward, is_left = decision.form is Form.CHILDREN, decision.review in CHILD_REVIEWS
+        segment = 0
+        if not is_ward and not is_left:
+            segment = await self.drafts.segment(
+                SegmentRow(met.sender, decision.audience, "", Form.OWN, met.exposure_set, met.language or self.language)
             )
-            channel, state = CHANNELS[decision.route] if decision.to is not To.NOBODY else ("", "")
-            decided.append(
-                situations.Decided(
-                    met.number, await self.drafts.segment(key), decision.route, decision.reason, decision.review,
-                    decision.excluded, channel, state, decision.to is To.HOLDER,
-                )
-            )  # fmt: skip
-        await situations.decide(self.connection, decided)
-        await self.drafts.write_gathered()
+        channel, state = CHANNELS[decision.route] if decision.to is not To.NOBODY else ("", "")
+        return Decided(
+            met.number, segment, decision.route, decision.reason, decision.review, decision.excluded, channel, state,
+            decision.to is To.HOLDER, is_ward, is_left,
+        )  # fmt: skip
+
+    def _is_minor(self, identity: bytes, sealed: bytes) -> bool:
+        birth_date = self.vault.unseal("contact", identity, sealed).get("birth_date", "")
+        minor = self._minors.get(birth_date)
+        if minor is None:
+            minor = self._minors[birth_date] = is_minor(birth_date, self.today)
+        return minor
 
     async def _route_one(
         self,
@@ -132,8 +182,7 @@ class Router:
                 holders = 1
         minor = False
         if child_sealed is not None and child_identity is not None:
-            fields = self.vault.unseal("contact", child_identity, child_sealed)
-            minor = is_minor(fields.get("birth_date", ""), self.today)
+            minor = self._is_minor(child_identity, child_sealed)
         facts = (status, link, mailbox, postal, minor, holders, h_mailbox, h_postal, held, excluded, choice, letter)
         decision = self._decisions.get(facts) or self._decide_insured(facts)
         if decision.review in doubts:

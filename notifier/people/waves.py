@@ -141,7 +141,7 @@ async def plan(
     Raises OperatorError for a kind or a choice that does not fit the wave; nothing was changed then.
     """
     try:
-        async with database.write() as connection:
+        async with database.plan() as connection:
             made = await _plan(connection, vault, settings, wave, kind, who, told_in, addresses, now)
             if dry_run:
                 raise _Rehearsed(made)

@@ -1,4 +1,4 @@
-"""Queries on contacts: which row of a member is the current one, and the joins of the ladder.
+"""Queries on contacts: which row of a member is the current one, and what the ladder reads and writes.
 
 Keys are digests over normal forms with the sender inside, so that a join can never leave its sender; the joins ask for
 the sender all the same (I2).
@@ -125,15 +125,7 @@ async def adopt_own_between(connection: AsyncConnection, after: int, upto: int) 
     await _run(connection, _OWN + "id > :after AND id <= :upto", after=after, upto=upto)
 
 
-# -- the ladder -------------------------------------------------------------------------------------------------------
-
-_COLUMNS = {
-    "member": "key_member",
-    "nir_rank": "key_nir_rank",
-    "nir_forename": "key_nir_forename",
-    "contract": "key_contract",
-}
-RUNGS = tuple(_COLUMNS)
+# -- the ladder (storage/ladder.py climbs it) ----------------------------------------------------------------------
 
 _BEST = (
     "(SELECT b.id FROM contacts b WHERE b.sender = {sender} AND b.identity = {identity} "
@@ -141,126 +133,66 @@ _BEST = (
 )
 
 
-class Contested(NamedTuple):
-    """One of several members who hold a person's key. ``agreement`` of the forenames: 1 equal, 0 one side has none,
-    -1 they contradict."""
-
-    person: int
-    identity: bytes
-    agreement: int
-
-
-async def prepare_ladder(connection: AsyncConnection) -> None:
-    """The temporary tables of the ladder, empty."""
-    keys = ", ".join(f"{column} BLOB" for column in _COLUMNS.values())
-    await make_room(connection)
-    await fresh(connection, "seekers", f"person_id INTEGER, sender TEXT, forename_key BLOB, {keys}, key_near BLOB")
-    await connection.execute(text("CREATE INDEX seekers_person ON seekers (person_id)"))
-    # What a rung knows of a person: a member who holds the key, and whether there is another one.
-    await fresh(
-        connection,
-        "found",
-        "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, agreement INTEGER, is_contested INTEGER",
-    )
-    await fresh(connection, "matches", "person_id INTEGER PRIMARY KEY, identity BLOB, contact_id INTEGER, rung TEXT")
-
-
-async def seek(connection: AsyncConnection, after: int, upto: int) -> None:
-    """Put the insured persons of a slice at the foot of the ladder, with the keys of each of their records; not those
-    whose contact was approved or decided. The person's forename counts, whichever row gave it."""
-    await _run(connection, "DELETE FROM matches")
-    await _run(connection, "DELETE FROM seekers")
-    columns = ", ".join(_COLUMNS.values())
-    read = ", ".join(f"r.{column}" for column in _COLUMNS.values())
-    await _run(
-        connection,
-        f"INSERT INTO seekers (person_id, sender, forename_key, {columns}, key_near) "
-        "SELECT p.id, p.sender, COALESCE(r.forename_key, "
-        f"(SELECT MAX(f.forename_key) FROM records f WHERE f.person_id = p.id)), {read}, r.key_near "
+async def seekers(connection: AsyncConnection) -> str:
+    """FROM …: the records of the insured persons of a slice whose contact was neither approved nor decided. What a
+    first plan need not ask of millions is left out."""
+    source = (
         "FROM persons p CROSS JOIN records r WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
-        f"AND r.person_id = p.id AND {_NOT_APPROVED.format(id='p.id')} "
-        f"AND {_NOT_DECIDED.format(id='p.id')}",
-        after=after,
-        upto=upto,
+        "AND r.person_id = p.id"
     )
+    for there, condition in (
+        ("SELECT 1 FROM batches", _NOT_APPROVED),
+        ("SELECT 1 FROM reviews WHERE state = 'decided'", _NOT_DECIDED),
+    ):
+        if (await connection.execute(text(f"SELECT EXISTS ({there})"))).scalar_one():
+            source += f" AND {condition.format(id='p.id')}"
+    return source
 
 
-def _holders_of(column: str) -> str:
-    # The key's index, not the one that begins with the sender (the key has the sender inside). A directory that is
-    # still arriving, or was cut off, does not count yet.
-    held = f"c.{column} = s.{column}"
-    if column == "key_contract":  # a member is found under the name at birth too
-        held = f"({held} OR c.key_contract_birth = s.{column})"
-    return (
-        f"FROM seekers s CROSS JOIN contacts c WHERE s.{column} IS NOT NULL AND {held} "
-        "AND c.sender || '' = s.sender AND c.kind = 'member' "
-        "AND c.import_id IN (SELECT i.id FROM imports i WHERE i.state = 'complete')"
-    )
+async def last_contact(connection: AsyncConnection) -> int:
+    """The highest id in use, 0 if there is none."""
+    return int((await connection.execute(text("SELECT COALESCE(MAX(id), 0) FROM contacts"))).scalar_one())
 
 
-_AGREEMENT = (
-    "CASE WHEN s.forename_key IS NULL OR c.forename_key IS NULL THEN 0 "
-    "WHEN s.forename_key = c.forename_key THEN 1 ELSE -1 END"
+async def prepare_matches(connection: AsyncConnection) -> None:
+    """The temporary table of whom the ladder finds in a slice, empty."""
+    await make_room(connection)
+    await fresh(connection, "matched", "person_id INTEGER PRIMARY KEY")
+
+
+async def write_matches(
+    connection: AsyncConnection, rows: list[tuple[int, bytes, int | None, str]], after: int, upto: int
+) -> None:
+    """Give the slice's persons their contact: (person, the member's identity, contact if it is the current row, rung);
+    none to whom the ladder found none."""
+    there = await connection.execute(text(f"SELECT EXISTS (SELECT 1 {_MATCHED})"), {"after": after, "upto": upto})
+    if there.scalar_one():
+        await _clear_others(connection, [(row[0],) for row in rows], after, upto)
+    found = []
+    for person, identity, contact, rung in rows:
+        current = contact if contact is not None else (await best_rows(connection, person, [identity]))[0]
+        found.append((current, rung, person))
+    if found:
+        await connection.exec_driver_sql(
+            "UPDATE persons SET contact_id = ?1, rung = ?2 WHERE id = ?3 "
+            "AND (rung <> ?2 OR COALESCE(contact_id, 0) <> ?1)",
+            found,
+        )
+
+
+_MATCHED = (
+    "FROM persons p WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' "
+    "AND (p.contact_id IS NOT NULL OR p.rung <> '')"
 )
 
 
-async def climb(connection: AsyncConnection, rung: str) -> list[Contested]:
-    """One rung, for all that are still seeking: who finds exactly one member is matched, unless the forenames
-    contradict. Returns the cases with several members, person by person, for somebody else to decide."""
-    holders = _holders_of(_COLUMNS[rung])
-    await _run(connection, "DELETE FROM found")
+async def _clear_others(connection: AsyncConnection, matched: list[tuple[int]], after: int, upto: int) -> None:
+    await _run(connection, "DELETE FROM matched")
+    await insert_many(connection, "matched", ("person_id",), matched)
     await _run(
         connection,
-        "INSERT INTO found (person_id, identity, contact_id, agreement, is_contested) "
-        "SELECT s.person_id, MIN(c.identity), MAX(CASE WHEN c.current THEN c.id END), "
-        f"MIN({_AGREEMENT}), MIN(c.identity) <> MAX(c.identity) {holders} GROUP BY s.person_id",
-    )
-    await _run(
-        connection,
-        "INSERT INTO matches (person_id, identity, contact_id, rung) SELECT person_id, identity, contact_id, :rung "
-        "FROM found WHERE NOT is_contested AND agreement >= 0",
-        rung=rung,
-    )
-    await _run(connection, "DELETE FROM seekers WHERE person_id IN (SELECT person_id FROM matches)")
-    contested = await connection.execute(
-        text(
-            f"SELECT DISTINCT s.person_id, c.identity, {_AGREEMENT} {holders} "
-            "AND s.person_id IN (SELECT person_id FROM found WHERE is_contested) ORDER BY s.person_id, c.identity"
-        )
-    )
-    return [Contested(*row) for row in contested]
-
-
-async def settle_contested(
-    connection: AsyncConnection, rung: str, chosen: list[tuple[int, bytes]], stopped: Iterable[int]
-) -> None:
-    """Write what was decided on contested persons: matched, or taken off the ladder."""
-    await insert_many(
-        connection, "matches", ("person_id", "identity", "rung"), [(person, who, rung) for person, who in chosen]
-    )
-    leaving = [{"person": person} for person, _ in chosen] + [{"person": person} for person in stopped]
-    if leaving:
-        await connection.execute(text("DELETE FROM seekers WHERE person_id = :person"), leaving)
-
-
-async def write_matches(connection: AsyncConnection, after: int, upto: int) -> None:
-    """Give the slice's persons the contact that the ladder found, the current row of its identity (the key may have led
-    to an older one); none to whom it found none."""
-    best = _BEST.format(sender="p.sender", identity="matches.identity")
-    await _run(
-        connection,
-        f"UPDATE matches SET contact_id = (SELECT {best} FROM persons p WHERE p.id = matches.person_id) "
-        "WHERE contact_id IS NULL",
-    )
-    await _run(
-        connection,
-        "UPDATE persons SET contact_id = m.contact_id, rung = m.rung FROM matches m WHERE persons.id = m.person_id "
-        "AND (persons.rung <> m.rung OR COALESCE(persons.contact_id, 0) <> m.contact_id)",
-    )
-    await _run(
-        connection,
-        "UPDATE persons SET contact_id = NULL, rung = '' WHERE id > :after AND id <= :upto AND kind = 'insured' "
-        "AND (contact_id IS NOT NULL OR rung <> '') AND id NOT IN (SELECT person_id FROM matches) "
+        f"UPDATE persons SET contact_id = NULL, rung = '' WHERE id IN (SELECT p.id {_MATCHED} "
+        "AND p.id NOT IN (SELECT person_id FROM matched)) "
         f"AND {_NOT_APPROVED.format(id='persons.id')} AND {_NOT_DECIDED.format(id='persons.id')}",
         after=after,
         upto=upto,

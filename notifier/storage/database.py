@@ -21,6 +21,7 @@ from notifier.errors import SettingsError, StorageError, VaultError
 from notifier.model import to_ms
 from notifier.storage import migrations, waiting
 from notifier.storage.failures import failure
+from notifier.storage.waiting import PLANNED, planned_beside
 from notifier.vault import Vault
 
 # What rooms call an open transaction; only storage knows whose class it is.
@@ -72,6 +73,32 @@ class Database:
                 await connection.execution_options(notifier_write=True)
                 async with connection.begin():
                     yield connection
+
+    @asynccontextmanager
+    async def plan(self) -> AsyncIterator[AsyncConnection]:
+        """Like :meth:`write`, for a plan, with room for the file that it fills (``storage.planned``). As long as
+        nothing was approved, keys between tables are not checked row by row: what a plan then writes is made of the
+        numbers that it read in the same transaction, and without the check SQLite moves whole pages. Raises
+        StorageError if something was approved meanwhile."""
+        with _translated():
+            async with self._engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                approved = "SELECT EXISTS (SELECT 1 FROM batches)"
+                is_free = not (await (await driver.execute(approved)).fetchone())[0]
+                try:
+                    if is_free:  # cannot be done inside a transaction
+                        await driver.execute("PRAGMA foreign_keys = OFF")
+                    await connection.execution_options(notifier_write=True)
+                    async with connection.begin():
+                        if is_free and (await connection.execute(text(approved))).scalar_one():
+                            raise StorageError("somebody approved while the plan began: run it again")
+                        yield connection
+                finally:
+                    await driver.execute("PRAGMA foreign_keys = ON")
+                    attached = await (await driver.execute("PRAGMA database_list")).fetchall()
+                    if any(name == PLANNED for _, name, _ in attached):
+                        await driver.execute(f"DETACH DATABASE {PLANNED}")
+                    planned_beside(self.path).unlink(missing_ok=True)
 
     @asynccontextmanager
     async def absorb(self) -> AsyncIterator[AsyncConnection]:
@@ -193,12 +220,19 @@ def create_database(path: Path, vault: Vault, now: datetime) -> None:
 
 
 async def insert_many(
-    connection: AsyncConnection, table: str, columns: Iterable[str], rows: list[tuple[Any, ...]]
+    connection: AsyncConnection,
+    table: str,
+    columns: Iterable[str],
+    rows: list[tuple[Any, ...]],
+    *,
+    or_ignore: bool = False,
 ) -> None:
-    """Many rows in one executemany, past the ORM (DESIGN 6: never one object per row)."""
+    """Many rows in one executemany, past the ORM (DESIGN 6: never one object per row). ``or_ignore``: those that are
+    there already are left out."""
     if rows:
         names = list(columns)
         marks = ", ".join("?" * len(names))
         # Names come from this package's modules alone, never from input.
         quoted = ", ".join(f'"{name}"' for name in names)
-        await connection.exec_driver_sql(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", rows)  # noqa: S608
+        verb = "INSERT OR IGNORE" if or_ignore else "INSERT"
+        await connection.exec_driver_sql(f"{verb} INTO {table} ({quoted}) VALUES ({marks})", rows)

@@ -1,7 +1,7 @@
 """Queries on near-misses: members that hold the near key of a person whom the ladder left unmatched.
 
-They run in the transaction of a plan, over temporary tables: :func:`gather` slice by slice while the seekers of the
-slice are still there, the rest when everybody is matched. Always within one sender (I2).
+They run in the transaction of a plan, over temporary tables: :func:`note` slice by slice when the ladder has been
+climbed (storage/ladder.py), the rest when everybody is matched. Always within one sender (I2).
 """
 
 # ruff: noqa: S608  (the SQL is put together from this module's own words)
@@ -29,21 +29,9 @@ async def prepare(connection: AsyncConnection) -> None:
     await fresh(connection, "near_offered", "person_id INTEGER PRIMARY KEY")
 
 
-_GATHER = (
-    "INSERT OR IGNORE INTO near_pairs (person_id, sender, identity) SELECT s.person_id, c.sender, c.identity "
-    "FROM seekers s CROSS JOIN contacts c WHERE s.key_near IS NOT NULL AND s.forename_key IS NOT NULL "
-    "AND {kind} AND c.{column} = s.key_near AND c.sender || '' = s.sender AND c.kind = 'member' "
-    "AND c.import_id IN (SELECT i.id FROM imports i WHERE i.state = 'complete')"
-)
-# With a usable NIR and a forename, the rung of both is there; the near key is then by NIR, else by contract.
-_BY_NIR = _GATHER.format(kind="s.key_nir_forename IS NOT NULL", column="key_near_nir")
-_BY_CONTRACT = _GATHER.format(kind="s.key_nir_forename IS NULL", column="key_near_contract")
-
-
-async def gather(connection: AsyncConnection) -> None:
-    """Note the members that hold the near key of somebody who is still seeking when the ladder has ended."""
-    await connection.execute(text(_BY_NIR))
-    await connection.execute(text(_BY_CONTRACT))
+async def note(connection: AsyncConnection, rows: list[tuple[int, str, bytes]]) -> None:
+    """Note members that hold somebody's near key: (person, sender, the member's identity)."""
+    await insert_many(connection, "near_pairs", ("person_id", "sender", "identity"), rows, or_ignore=True)
 
 
 class Pair(NamedTuple):

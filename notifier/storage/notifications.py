@@ -261,6 +261,46 @@ _OWED_TO = {
 }
 
 
+_LEFT_OVER = text(
+    _OWED.format(
+        exposures="p.exposure_set_id",
+        excluded=EXCLUDED,
+        persons="left_over k JOIN persons p ON p.id = k.person_id",
+        person="k.person_id",
+        ever=HOLDERS_EVER,
+        now=HOLDERS_NOW,
+        mail=mail_lives("c"),
+        post=post_lives("c"),
+        holder_mail=mail_lives("h"),
+        holder_post=post_lives("h"),
+    )
+)
+
+
+async def prepare_left_over(connection: AsyncConnection, wave_id: int) -> list[int]:
+    """The temporary table of those whose notification is not made by situation. From the start: who has a review, or a
+    notification of the wave; these are returned."""
+    await fresh(connection, "left_over", "person_id INTEGER PRIMARY KEY")
+    await _run(
+        connection,
+        "INSERT INTO left_over (person_id) SELECT person_id FROM reviews "
+        "UNION SELECT person_id FROM notifications WHERE wave_id = :wave_id",
+        wave_id=wave_id,
+    )
+    return list((await connection.execute(text("SELECT person_id FROM left_over"))).scalars())
+
+
+async def leave_over(connection: AsyncConnection, persons: Iterable[int]) -> None:
+    """Note persons for :func:`owed_of_left_over`."""
+    await insert_many(connection, "left_over", ("person_id",), [(person,) for person in persons])
+
+
+async def owed_of_left_over(connection: AsyncConnection, wave_id: int, after: int, upto: int) -> Sequence[Owed]:
+    """:func:`owed_between` for those whom ``situations`` left over."""
+    rows = await connection.execute(_LEFT_OVER, {"wave_id": wave_id, "after": after, "upto": upto})
+    return rows.all()  # type: ignore[return-value]  # rows in the order of Owed: read by unpacking
+
+
 async def owed_between(
     connection: AsyncConnection, wave_id: int, after: int, upto: int, whom: Whom = Whom.EVERYBODY
 ) -> Sequence[Owed]:
@@ -345,6 +385,11 @@ async def add_wards(connection: AsyncConnection, rows: list[tuple[int, int, str,
     await insert_many(connection, "wards", ("recipient_id", "person_id", "route", "reason"), rows)
 
 
+async def ward_recipients(connection: AsyncConnection) -> list[int]:
+    """The contacts through whom gathered children are told."""
+    return list((await connection.execute(text("SELECT DISTINCT recipient_id FROM wards"))).scalars())
+
+
 async def wards(connection: AsyncConnection) -> AsyncIterator[Ward]:
     """All gathered children, those of one recipient side by side."""
     rows = await connection.stream(
@@ -388,7 +433,7 @@ async def has_deliveries(connection: AsyncConnection, wave_id: int) -> bool:
     return rows.one_or_none() is not None
 
 
-_DELIVERY = (
+DELIVERY = (
     "id",
     "token",
     "wave_id",
@@ -404,7 +449,8 @@ _DELIVERY = (
     "epoch",
     "due_ms",
 )
-_NOTIFICATION = (
+NEVER_ATTEMPTED = (0, 0, 0, 0, 0)
+NOTIFICATION = (
     "wave_id",
     "person_id",
     "segment_id",
@@ -420,11 +466,11 @@ async def insert_deliveries(
     connection: AsyncConnection, rows: list[tuple[int, bytes, int, int, int, str, str, str, int]]
 ) -> None:
     """(id, token, wave, segment, contact, channel, state, provider, since_ms): never attempted, due at once."""
-    await insert_many(connection, "deliveries", _DELIVERY, [(*row, 0, 0, 0, 0, 0) for row in rows])
+    await insert_many(connection, "deliveries", DELIVERY, [(*row, *NEVER_ATTEMPTED) for row in rows])
 
 
 async def insert_notifications(
     connection: AsyncConnection, rows: list[tuple[int, int, int, str, str, str, str, int | None]]
 ) -> None:
     """(wave, person, segment, route, reason, review, excluded, delivery): not approved."""
-    await insert_many(connection, "notifications", _NOTIFICATION, rows)
+    await insert_many(connection, "notifications", NOTIFICATION, rows)

@@ -1,31 +1,32 @@
 """Notifications made by situation: what decides a route is a handful of facts, and there are some hundreds of different
-ones among millions of persons. The database tells which situations there are; each is decided once; the database then
-writes a notification, and a delivery where there is a route, for everybody in it.
+ones among millions of persons. Columns tell which situations there are; each is decided once; everybody in it then gets
+a notification, and a delivery where there is a route.
 
-Only for whom a plan needs no second look: insured, no child (whose age is sealed), under no review, in no approved
-notification. Everybody else goes through `notifications.owed_between`.
+Only for whom a plan needs no second look: insured, under no review, in no approved notification, and not a child about
+whom somebody must be asked. Everybody else is *left over*, for `notifications.owed_between`.
 """
-
-# ruff: noqa: S608  (the SQL is put together from this module's own words)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
+import polars as pl
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.storage import columns, notifications, reach
+from notifier.storage.columns import digest, number
 from notifier.storage.database import insert_many
-from notifier.storage.notifications import EXCLUDED, HOLDERS_EVER, HOLDERS_NOW
+from notifier.storage.notifications import EXCLUDED
+from notifier.storage.planned import Planned, Tokens, new_deliveries
 from notifier.storage.temporary import fresh
+from notifier.storage.wards import Wards
 
-TOKEN = "delivery_token"  # noqa: S105  (the name of a function)
 
-
-class Situation(NamedTuple):
-    """What decides, of one or of many persons. ``number`` stands for it in :func:`write`. ``status``, ``link`` "" and
-    ``language`` "": no contact. ``holders``: of the household, where it counts."""
+class Met(NamedTuple):
+    """What decides, of one or of many persons. ``number`` stands for it in :meth:`Situations.decide`. ``status``,
+    ``link`` and ``language`` "": no contact. ``holders``: of the household, where it counts, 2 for more."""
 
     number: int
     sender: str
@@ -36,14 +37,16 @@ class Situation(NamedTuple):
     language: str
     has_mailbox: bool
     has_postal: bool
+    letter: str
+    is_minor: bool
     holders: int
     holder_has_mailbox: bool
     holder_has_postal: bool
-    letter: str
 
 
 class Decided(NamedTuple):
-    """What becomes of a situation. ``channel`` "" : no delivery; ``to_holder``: of the household, else the contact."""
+    """What becomes of a situation. ``channel`` "": no delivery; ``to_holder``: of the household, else the contact;
+    ``is_ward``: told in a notice about children, which another pass makes; ``is_left``: for somebody to look at."""
 
     number: int
     segment: int
@@ -54,98 +57,152 @@ class Decided(NamedTuple):
     channel: str
     state: str
     to_holder: bool
+    is_ward: bool
+    is_left: bool
 
 
-_FACTS = (
-    "sender", "exposure_set_id", "excluded", "status", "link", "language", "has_mailbox", "has_postal", "holders",
-    "holder_has_mailbox", "holder_has_postal", "letter",
-)  # fmt: skip
-_DECIDED = ("number", "segment_id", "route", "reason", "review", "excluded", "channel", "state", "to_holder")
-_OWED = (
-    "INSERT INTO owed_now (person_id, identity, contact_id, provider, holder_id, holder_provider, "
-    f"{', '.join(_FACTS)}) "
-    "SELECT p.id, p.identity, c.id, c.provider, h.id, h.provider, p.sender, p.exposure_set_id, "
-    f"{EXCLUDED}, COALESCE(c.status, ''), COALESCE(c.link, ''), COALESCE(c.language, ''), c.mailbox IS NOT NULL, "
-    "COALESCE(c.has_postal, 0), "
-    f"CASE WHEN c.link = 'C' AND h.id IS NOT NULL THEN MIN(2, (SELECT COUNT(*) {HOLDERS_EVER})) ELSE 0 END, "
-    "h.mailbox IS NOT NULL, COALESCE(h.has_postal, 0), COALESCE(c.letter, '') "
-    "FROM persons p LEFT JOIN contacts c ON c.id = p.contact_id "
-    f"LEFT JOIN contacts h ON h.id = CASE WHEN c.link = 'C' THEN (SELECT MIN(+x.id) {HOLDERS_NOW}) END "
-    "WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured' AND COALESCE(c.link, '') <> 'E' "
-    "AND NOT EXISTS (SELECT 1 FROM reviews v WHERE v.person_id = p.id) "
-    "AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.wave_id = :wave_id AND n.person_id = p.id)"
-)
+class Child(NamedTuple):
+    """A child's contact, whose sealed fields tell the age."""
+
+    contact: int
+    identity: bytes
+    sealed: bytes
 
 
-async def prepare(connection: AsyncConnection, token: Callable[[str, str, bytes], bytes]) -> None:
-    """The temporary tables, empty; and the database learns ``token(channel, sender, identity)``, the name of a delivery
-    to one person."""
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    await driver.create_function(TOKEN, 3, token, deterministic=True)
-    types = {"exposure_set_id": "INTEGER", "holders": "INTEGER"} | {f: "INTEGER" for f in _FACTS if "has_" in f}
-    facts = ", ".join(f"{fact} {types.get(fact, 'TEXT')}" for fact in _FACTS)
-    await fresh(
-        connection,
-        "owed_now",
-        "place INTEGER PRIMARY KEY, person_id INTEGER, identity BLOB, contact_id INTEGER, provider TEXT, "
-        f"holder_id INTEGER, holder_provider TEXT, {facts}, situation INTEGER",
-    )
-    await fresh(connection, "situations", f"number INTEGER PRIMARY KEY, {facts}, UNIQUE ({', '.join(_FACTS)})")
-    await fresh(
-        connection,
-        "decided",
-        "number INTEGER PRIMARY KEY, segment_id INTEGER, route TEXT, reason TEXT, review TEXT, excluded TEXT, "
-        "channel TEXT, state TEXT, to_holder INTEGER",
-    )
+_PERSON = {
+    "person": number("p.id"),
+    "identity": digest("p.identity"),
+    "who": columns.facts("p.sender", EXCLUDED),
+    "exposure_set": number("p.exposure_set_id"),
+    "contact": number("COALESCE(p.contact_id, 0)"),
+}
+_PERSONS = "FROM persons p WHERE p.id > :after AND p.id <= :upto AND p.kind = 'insured'"
+_SITUATION = ("who", "exposure_set", "fact", "holders", "holder_reach", "minor")
 
 
-async def gather(connection: AsyncConnection, wave_id: int, after: int, upto: int) -> list[Situation]:
-    """Put the slice's plain cases together; the situations among them that were never met before."""
-    await connection.execute(text("DELETE FROM owed_now"))
-    await connection.execute(text(_OWED), {"wave_id": wave_id, "after": after, "upto": upto})
-    facts = ", ".join(_FACTS)
-    await connection.execute(
-        text(
-            f"INSERT INTO situations ({facts}) SELECT DISTINCT {facts} FROM owed_now WHERE TRUE ON CONFLICT DO NOTHING"
+class Situations:
+    """Lives as long as a plan's transaction."""
+
+    def __init__(
+        self, connection: AsyncConnection, wave_id: int, planned: Planned, wards: Wards, facts: dict[int, list[str]],
+        ways: pl.DataFrame, left_over: list[int],
+    ) -> None:  # fmt: skip
+        self._connection, self._wave_id, self._planned, self._wards = connection, wave_id, planned, wards
+        self._facts = facts
+        self._left_over = pl.DataFrame({"person": left_over}, schema={"person": pl.Int64})
+        # Whether there is a mailbox, an address; and the language: of the holder only these count.
+        self._ways = ways.drop("reach", "language")
+        self._holders = ways.select(
+            pl.col("contact").alias("holder"), pl.col("provider").alias("holder_provider"),
+            pl.col("reach").alias("holder_reach"), "language",
+        )  # fmt: skip
+        self._children = pl.Series([fact for fact, told in facts.items() if told[1] == "E"], dtype=pl.Int64)
+        self._plain = pl.DataFrame()
+        self._met: dict[tuple[object, ...], int] = {}
+        self._decided: list[Decided] = []
+
+    @classmethod
+    async def begin(cls, connection: AsyncConnection, wave_id: int, planned: Planned, wards: Wards) -> Situations:
+        """With the ways to all contacts. What is made goes into ``planned``, and into ``wards`` who is told through an
+        adult."""
+        left_over = await notifications.prepare_left_over(connection, wave_id)
+        ways, facts = await reach.read(connection)
+        return cls(connection, wave_id, planned, wards, facts, ways, left_over)
+
+    async def gather(self, after: int, upto: int) -> list[Child]:
+        """Put the slice's plain cases together. Returns the children among them, whose age decides."""
+        everybody = await columns.read(self._connection, _PERSON, _PERSONS, after=after, upto=upto)
+        self._plain = (
+            everybody.join(self._left_over, on="person", how="anti", maintain_order="left")
+            .join(self._ways, on="contact", how="left", maintain_order="left")
+            .join(self._holders, on="holder", how="left", maintain_order="left")
+            .with_columns(pl.col("fact").fill_null(reach.NOBODY), pl.col("holders", "holder_reach").fill_null(0))
         )
-    )
-    found = await connection.execute(
-        text(f"SELECT number, {facts} FROM situations WHERE number NOT IN (SELECT number FROM decided) ORDER BY number")
-    )
-    return [Situation(*row) for row in found]
+        children = self._plain.filter(pl.col("fact").is_in(self._children.implode()))
+        return await self._sealed(children["contact"].unique().sort().to_list())
 
+    async def _sealed(self, children: list[int]) -> list[Child]:
+        await fresh(self._connection, "children_now", "contact_id INTEGER PRIMARY KEY")
+        await insert_many(self._connection, "children_now", ("contact_id",), [(each,) for each in children])
+        rows = await self._connection.execute(
+            text(
+                "SELECT c.id, c.identity, c.sealed FROM children_now k CROSS JOIN contacts c WHERE c.id = k.contact_id"
+            )
+        )
+        return [Child(*row) for row in rows]
 
-async def decide(connection: AsyncConnection, decided: Sequence[Decided]) -> None:
-    """Note what was decided."""
-    await insert_many(connection, "decided", _DECIDED, [tuple(each) for each in decided])
+    def meet(self, minors: Collection[int]) -> list[Met]:
+        """The situations of the slice that were never met before. ``minors``: contacts of children under age."""
+        minor = pl.col("contact").is_in(pl.Series(sorted(minors), dtype=pl.Int64).implode())
+        self._plain = self._plain.with_columns(minor.fill_null(False).alias("minor"))
+        found = []
+        for key in self._plain.select(_SITUATION).unique().sort(_SITUATION).iter_rows():
+            if key not in self._met:
+                self._met[key] = len(self._met)
+                found.append(self._situation(self._met[key], key))
+        return found
 
+    def _situation(self, number: int, key: tuple[object, ...]) -> Met:
+        who, exposures, fact, holders, holder_reach, minor = key
+        sender, excluded = str(who).split(columns.FIELD)
+        status, link, language, mailbox, postal, letter = self._facts[int(str(fact))]
+        holder = int(str(holder_reach))
+        return Met(
+            number, sender, int(str(exposures)), excluded, status, link, language, mailbox == "1", postal == "1",
+            letter, bool(minor), int(str(holders)), bool(holder & 2), bool(holder & 1),
+        )  # fmt: skip
 
-async def write(connection: AsyncConnection, wave_id: int, first_delivery: int, now_ms: int) -> int:
-    """A notification for everybody gathered, and a delivery where the decision has a channel. Returns how many numbers
-    of deliveries were used from ``first_delivery`` on (some of them by nobody)."""
-    same = " AND ".join(f"k.{fact} = o.{fact}" for fact in _FACTS)
-    await connection.execute(
-        text(f"UPDATE owed_now AS o SET situation = (SELECT k.number FROM situations k WHERE {same})")
-    )
-    await connection.execute(
-        text(
-            "INSERT INTO deliveries (id, token, wave_id, segment_id, contact_id, channel, state, provider, since_ms, "
-            "attempt, retries, doubts, epoch, due_ms) "
-            f"SELECT :first + o.place, {TOKEN}(d.channel, o.sender, o.identity), :wave_id, d.segment_id, "
-            "CASE WHEN d.to_holder THEN o.holder_id ELSE o.contact_id END, d.channel, d.state, "
-            "CASE WHEN d.channel <> 'mail' THEN 'other' WHEN d.to_holder THEN o.holder_provider ELSE o.provider END, "
-            ":now, 0, 0, 0, 0, 0 FROM owed_now o CROSS JOIN decided d WHERE d.number = o.situation AND d.channel <> ''"
-        ),
-        {"first": first_delivery, "wave_id": wave_id, "now": now_ms},
-    )
-    await connection.execute(
-        text(
-            "INSERT INTO notifications (wave_id, person_id, segment_id, route, route_reason, review, excluded, "
-            "delivery_id) SELECT :wave_id, o.person_id, d.segment_id, d.route, d.reason, d.review, d.excluded, "
-            "CASE WHEN d.channel <> '' THEN :first + o.place END "
-            "FROM owed_now o CROSS JOIN decided d WHERE d.number = o.situation"
-        ),
-        {"first": first_delivery, "wave_id": wave_id},
-    )
-    used = await connection.execute(text("SELECT COALESCE(MAX(place), 0) + 1 FROM owed_now"))
-    return int(used.scalar_one())
+    def decide(self, decided: Iterable[Decided]) -> None:
+        """Note what was decided, in the order in which the situations were met."""
+        self._decided += decided
+
+    async def write(self, first_delivery: int, now_ms: int, tokens: Tokens) -> int:
+        """A notification for everybody gathered, and a delivery where the decision has a channel. ``tokens``: channel
+        and names (``sender:identity in hex``) → names of deliveries. Returns how many deliveries there are."""
+        sender = pl.col("who").str.split(columns.FIELD).list.first()
+        told = self._plain.join(self._outcomes(), on=_SITUATION, maintain_order="left").with_columns(
+            sender.alias("sender"), (sender + ":" + pl.col("identity").bin.encode("hex")).alias("name")
+        )
+        await notifications.leave_over(self._connection, told.filter("is_left")["person"].to_list())
+        wards = told.filter(pl.col("is_ward") & ~pl.col("is_left"))
+        self._wards.add(wards)
+        told = told.filter(~pl.col("is_left") & ~pl.col("is_ward"))
+        has_channel = pl.col("channel") != ""
+        told = told.with_columns(
+            pl.when(has_channel).then(has_channel.cum_sum().cast(pl.Int64) + (first_delivery - 1)).alias("delivery")
+        )
+        used = 0
+        for channel in told.filter(has_channel)["channel"].unique().sort():
+            used += self._deliver(told.filter(pl.col("channel") == channel), channel, now_ms, tokens)
+        self._planned.add(
+            "notifications",
+            told.select(
+                pl.lit(self._wave_id).alias("wave_id"), pl.col("person").alias("person_id"),
+                pl.col("segment").alias("segment_id"), "route", pl.col("reason").alias("route_reason"), "review",
+                "excluded", pl.col("delivery").alias("delivery_id"),
+            ),
+        )  # fmt: skip
+        return used
+
+    def _outcomes(self) -> pl.DataFrame:
+        """The situations with what was decided."""
+        types = {"who": pl.String, **dict.fromkeys(_SITUATION[1:5], pl.Int64), "minor": pl.Boolean}
+        met = pl.DataFrame(list(self._met), schema=types, orient="row").with_columns(
+            pl.int_range(0, len(self._met), dtype=pl.Int64).alias("number")
+        )
+        integers, flags = ("number", "segment"), ("to_holder", "is_ward", "is_left")
+        schema = {
+            name: pl.Int64 if name in integers else pl.Boolean if name in flags else pl.String
+            for name in Decided._fields
+        }
+        return met.join(pl.DataFrame(self._decided, schema=schema, orient="row"), on="number")
+
+    def _deliver(self, told: pl.DataFrame, channel: str, now_ms: int, tokens: Tokens) -> int:
+        to_holder = pl.col("to_holder")
+        read = told.with_columns(
+            pl.when(to_holder).then("holder").otherwise("contact").alias("reader"),
+            pl.when(to_holder).then("holder_provider").otherwise("provider").alias("reader_provider"),
+        )
+        names = tokens(channel, [(name,) for name in told["name"]])
+        self._planned.add("deliveries", new_deliveries(read, names, self._wave_id, now_ms, "reader", "reader_provider"))
+        return told.height

@@ -1,4 +1,5 @@
-"""Where the rows of a file wait until they count: a file beside the campaign's database, filled by ``staging``."""
+"""Where rows wait until they count, in files beside the campaign's database: those of a file that is read
+(``staging``), and those of a plan (``planned``)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 from notifier.errors import StorageError
 
 SUFFIX = "-intake"
+PLANNED = "planned"  # the name under which a plan's file is attached
 IS_SETTLED = "SELECT COUNT(*) FROM staging.sqlite_master WHERE name = 'repeated'"
 """1 when the attached staging file was settled, else 0."""
 
@@ -14,6 +16,11 @@ IS_SETTLED = "SELECT COUNT(*) FROM staging.sqlite_master WHERE name = 'repeated'
 def beside(database: Path) -> Path:
     """Where the rows of a file wait that is read into ``database``."""
     return database.with_name(database.name + SUFFIX)
+
+
+def planned_beside(database: Path) -> Path:
+    """Where notifications and deliveries wait that a plan makes."""
+    return database.with_name(database.name + "-plan")
 
 
 def discard(database: Path) -> None:
