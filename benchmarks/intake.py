@@ -141,7 +141,8 @@ async def _watch(waiting: Path, begun: float, marks: list[Mark]) -> None:
 
 def spent(marks: list[Mark], first: int, last: int) -> tuple[float, float]:
     """Seconds by the clock and of CPU between two lines of the file."""
-    begin = next((mark for mark in reversed(marks) if mark.rows <= first), marks[0])
+    # Nothing is staged while the file's encoding is decided and its hash taken: a hundredth is not yet a beginning.
+    begin = next((mark for mark in reversed(marks) if mark.rows <= first + (last - first) // 100), marks[0])
     end = next((mark for mark in marks if mark.rows >= last), marks[-1])
     share = (last - first) / max(1, end.rows - begin.rows)
     return (end.seconds - begin.seconds) * share, (end.cpu - begin.cpu) * share

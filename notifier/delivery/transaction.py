@@ -41,7 +41,7 @@ def verify(envelope: Envelope, recipient: str) -> None:
     """Assert, at the moment of sending, that the envelope goes to the contact's address and to nobody else (I2). Raises
     EnvelopeError. :func:`body` asserts the rest."""
     message = envelope.message
-    if envelope.recipient != recipient or envelope.path != sendable(recipient):
+    if envelope.recipient != recipient:
         raise EnvelopeError(f"delivery {envelope.token}: the envelope's recipient is not the contact's address")
     if envelope.path != sendable(recipient):
         raise EnvelopeError(f"delivery {envelope.token}: the path of RCPT is not the contact's address")

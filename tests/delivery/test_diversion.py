@@ -104,7 +104,7 @@ def test_i7_the_list_and_the_drill_are_bound_by_the_approval(drill, settings):
     other = drill.model_copy(update={"drill": DrillSection(recipients=OWN[:1])})
     from notifier.notices.bound import differences
 
-    assert differences(bound, bound_settings(other)) == ["drill.recipients.1 (taken out)"]
+    assert differences(bound, bound_settings(other)) == [f'drill.recipients.1 (taken out, approved "{OWN[1]}")']
 
 
 def test_the_subject_of_a_drill_is_held_to_the_rules_without_its_mark(drill, folder, now):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.delivery.transaction import Envelope, EnvelopeError, verify
+from notifier.delivery.transaction import Envelope, EnvelopeError, body, verify
 
 RECIPIENT = "lea@courriel.example"
 
@@ -38,7 +38,7 @@ def test_i2_any_other_to_is_refused(to):
 
 def test_i2_a_path_that_is_not_the_contacts_is_refused():
     good = envelope(RECIPIENT)
-    with pytest.raises(EnvelopeError, match="recipient"):
+    with pytest.raises(EnvelopeError, match="the path of RCPT"):
         verify(replace(good, path="autre@courriel.example"), RECIPIENT)
 
 
@@ -58,4 +58,4 @@ def test_i2_an_internationalised_address_is_compared_too(recipient, path):
 def test_a_bare_cr_or_lf_never_goes_out(bad):
     good = envelope(RECIPIENT)
     with pytest.raises(EnvelopeError, match="bare CR or LF"):
-        verify(replace(good, message=good.message + bad + b"\r\n"), RECIPIENT)
+        body(replace(good, message=good.message + bad + b"\r\n"))

@@ -51,6 +51,16 @@ def test_i7_what_is_no_four_eyes_is_refused(values, says):
         DPO.line.replace("AAAAI", "AAAAJ"),
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",  # the neutral point
     ],
+    ids=[
+        "none",
+        "no-blob",
+        "short",
+        "ecdsa",
+        "rsa-in-name",
+        "cut",
+        "wrong-length",
+        "neutral-point",
+    ],  # the key is new each time
 )
 def test_i7_a_damaged_or_worthless_key_is_refused(key):
     with pytest.raises(ValidationError):
