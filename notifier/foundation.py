@@ -103,14 +103,16 @@ def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, text: str, *, 
     settings = load(beside, environment={})
     database = sqlite_path(settings.database, beside)
     create_database(database, vault, now)
-    asyncio.run(_first_entry(database, vault, now))
+    asyncio.run(begin_journal(database, vault, now))
     # SQLite folds the log away when the last connection closes; the three files move together all the same.
     write_key_file(beside / SAMPLE_KEY if inside else key_path, keys)
     with contextlib.suppress(OSError):
         beside.chmod(0o700)
 
 
-async def _first_entry(database_path: Path, vault: Vault, now: datetime) -> None:
+async def begin_journal(database_path: Path, vault: Vault, now: datetime) -> None:
+    """The entry that says whose journal this is, and of which kind of campaign: each journal begins with it, and a
+    proof without it is refused."""
     kind = DRILL if vault.is_drill else CAMPAIGN
     facts = {"campaign": vault.campaign_id, "kind": kind, "fingerprint": vault.fingerprint}
     async with open_database(database_path, vault) as database:

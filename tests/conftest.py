@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from notifier.campaign import Settings, load, shipped
+from notifier.foundation import begin_journal
 from notifier.storage.database import Database, create_database, open_database
 from notifier.vault import Keys, Vault, write_key_file
 
@@ -37,6 +39,7 @@ def _founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keys = Keys.new("test-campaign")
     write_key_file(founded / "campaign.key", keys)
     create_database(founded / "campaign.db", Vault(keys), NOW)
+    asyncio.run(begin_journal(founded / "campaign.db", Vault(keys), NOW))
     return founded
 
 

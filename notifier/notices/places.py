@@ -116,11 +116,16 @@ class Places:
     def _in_frame(self, finding: Finding) -> Finding:
         """A finding on a segment; its file is the frame, or the layout where the layout is what it speaks of."""
         frame = finding.file
-        layout = next((path for path in self._files if path.endswith(".html") and self._speaks_of(finding, path)), "")
+        layout = next((path for path in self._layouts(frame) if self._speaks_of(finding, path)), "")
         if layout:
             return replace(finding, file=layout, line=self._layout_line(finding, layout))
         file, line = self._search(finding, [frame, *self._included(frame)])
         return replace(finding, file=file, line=line)
+
+    def _layouts(self, frame: str) -> list[str]:
+        """The layouts that a frame may stand in: its language's own before the one of all (never the kit's)."""
+        language = "/".join(frame.split("/")[:2])
+        return [path for path in (f"{language}/layout.html", "templates/layout.html") if path in self._files]
 
     def _speaks_of(self, finding: Finding, path: str) -> bool:
         if finding.text.startswith(path.rpartition("/")[2]):

@@ -20,6 +20,8 @@ from notifier.exercise.drill import run_drill
 from notifier.notices.appearance import ASKING_TAGS, LOADING_TAGS
 from notifier.notices.inspection import look
 
+pytestmark = pytest.mark.thorough
+
 
 def quiet(_: str) -> None:
     return None

@@ -22,6 +22,8 @@ from notifier.exercise.settings import copy_texts, drill_settings
 from tests.exercise.conftest import Operator
 from tests.stories.conftest import Sink
 
+pytestmark = pytest.mark.thorough
+
 OWN = ("exercice-1@mutuelle-clairval.fr", "exercice-2@mutuelle-clairval.fr")
 NOW = datetime(2024, 2, 9, 9, 0, tzinfo=ZoneInfo("Europe/Paris"))
 POLICIES = {"adult_dependants": "letter", "doubt": "hold"}
@@ -33,7 +35,7 @@ def source(folder: Path) -> Path:
     own = folder / "templates" / "fr" / "insured"
     own.mkdir(parents=True)
     shipped = Path(__file__).parents[2] / "templates" / "fr" / "insured" / "nir.md"
-    (own / "nir.md").write_text(shipped.read_text("utf-8").replace("ameli.fr", "ameli.example"), "utf-8")
+    (own / "nir.md").write_text(shipped.read_text("utf-8").replace("compte ameli", "compte ameli.example"), "utf-8")
     (folder / "campaign.key").unlink()
     (folder / "campaign.db").write_bytes(b"not to be opened")
     return folder

@@ -7,7 +7,7 @@ import pytest
 from notifier.notices.lint import lint
 from notifier.notices.places import places_of
 
-LAYOUT, OWN = "templates/fr/layout.html", "templates/fr/base/own.md"
+LAYOUT, OWN = "templates/layout.html", "templates/fr/base/own.md"
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_i7_a_bound_value_that_moved_is_named(opened, vault, settings, folder, k
             ]
             second = RelayAccess(host="127.0.0.1", port=2526, tls="none", rate=1)
             told = await differing(relay=relay.model_copy(update={"fallback": second}))
-            assert "relay.fallback.host (new)" in told and "relay.fallback.port (new)" in told
+            assert 'relay.fallback.host (new: "127.0.0.1")' in told and "relay.fallback.port (new: 2526)" in told
             sender = settings.senders[0].model_copy(update={"from_address": "x@autre.example"})
             [told] = await differing(senders=(sender,))
             assert told.startswith("senders.clairval.from_address (approved")

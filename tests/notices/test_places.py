@@ -277,7 +277,7 @@ def test_every_finding_on_a_text_or_a_setting_has_a_file_and_a_line(folder, cata
         "[[incidents]] almerys",
         "[[incidents]] viamedis: not_exposed.0.dated",
         "[[incidents]] nobody: told",
-        "templates/fr/layout.html, line 3",
+        "templates/layout.html, line 3",
         "templates/catalogue.toml",
         "data/categories.toml: nir",
     ):

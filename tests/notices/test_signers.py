@@ -71,6 +71,6 @@ def test_the_setting_is_named_and_an_override_can_be_seen(folder):
     toml = folder / "campaign.toml"
     text = toml.read_text(encoding="utf-8")
     toml.write_text(f'{text}\n[approval]\nrequired = 1\nauthor = "Camille"\n', encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"campaign\.toml: approval: .*1 signatures are required"):
+    with pytest.raises(SettingsError, match=r"campaign\.toml, line \d+: approval: .*1 signatures are required"):
         load(folder, environment={})
     assert load(folder, environment={"NOTIFIER_APPROVAL__REQUIRED": "0"}).approval.required == 0

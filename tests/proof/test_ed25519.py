@@ -69,6 +69,7 @@ def test_i9_a_key_with_which_anybody_can_sign_is_refused_by_both_verifiers(numbe
 
         campaign_id, public_key = "test-campaign", number.to_bytes(32, "little")
         fingerprint = hashlib.sha256(public_key).hexdigest()
+        is_drill = False
 
         def sign(self, message: bytes) -> bytes:
             for scalar in range(1, 60):

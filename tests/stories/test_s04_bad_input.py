@@ -129,7 +129,6 @@ def test_what_is_not_there_yet_says_so(cli) -> None:
     for words in (
         ["close"],
         ["bounces"],
-        ["drill", "run"],
         ["proof", "draw"],
         ["doubt", "list"],
     ):
