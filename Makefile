@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contract check wheel samples clean
+.PHONY: help install demo test thorough lint types contract check wheel samples clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,11 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP) ## run the main job on the samples: exports in, notices out, proof verified
 	$(BIN)/notifier demo
 
-test: $(STAMP) ## run all tests
+test: $(STAMP) ## run the tests (under five minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+thorough: $(STAMP) ## run the long tests that `make test` leaves out
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m thorough
 
 lint: $(STAMP) ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -35,7 +38,7 @@ types: $(STAMP) ## mypy, strict
 contract: $(STAMP) ## the import contract: which room may call which
 	$(BIN)/lint-imports
 
-check: test lint types contract ## all that .ci/run asks
+check: test thorough lint types contract ## all that .ci/run asks
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from notifier.campaign import shipped
 from notifier.cli.main import main
 
+pytestmark = pytest.mark.thorough
+
 EXPORT = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE"
 ROW = "2550814168025;38;LEFEVRE;ANNE;02/08/1955;1;X;CT0001;E"
 DIRECTORY = (

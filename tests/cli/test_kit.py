@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.stories.test_s01_one_row import DIRECTORY, EXPORT, _key
+
+pytestmark = pytest.mark.thorough
 
 
 def test_i7_after_the_approval_the_kit_is_that_of_the_approved_texts(run, folder: Path, tmp_path: Path):

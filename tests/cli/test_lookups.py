@@ -121,6 +121,7 @@ def test_the_proof_holds_after_an_approved_person_is_taken_out(run: Run, files: 
     assert verdict["waves"]["initial"]["excluded"] >= 6
 
 
+@pytest.mark.thorough
 def test_I2_a_contact_of_another_sender_stops_check_and_approve(run: Run, files: Path, folder: Path) -> None:
     assert "contact-of-another-sender" not in run("check", "--json", expect=(0, 1, 2, 75)).stdout
     with closing(sqlite3.connect(folder / "campaign.db")) as database, database:

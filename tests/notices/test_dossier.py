@@ -173,6 +173,7 @@ def test_i7_the_same_state_gives_the_same_bytes_and_one_entry(desk, settings, tm
     assert [path.name for path in mine.iterdir()] == ["novel.txt"]
 
 
+@pytest.mark.thorough
 def test_i7_signatures_that_do_not_do(desk, settings):
     settings = asking(settings, 2)
 
@@ -196,6 +197,7 @@ def test_i7_signatures_that_do_not_do(desk, settings):
     asyncio.run(story())
 
 
+@pytest.mark.thorough
 def test_i7_whatever_moved_since_the_request_is_named_old_and_new(desk, settings, folder):
     asked = asking(settings)
 
@@ -240,6 +242,7 @@ def test_i7_whatever_moved_since_the_request_is_named_old_and_new(desk, settings
     asyncio.run(story())
 
 
+@pytest.mark.thorough
 def test_i7_signers_cannot_be_weakened_unseen(desk, settings):
     """Between request and approval: fewer signatures, another signer, none at all."""
     asked = asking(settings, 2)

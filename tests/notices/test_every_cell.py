@@ -15,6 +15,8 @@ from notifier.notices.lint import FULL, lint
 
 from . import readers
 
+pytestmark = pytest.mark.thorough
+
 MOST = 22  # words: 95 of 100 sentences have no more
 PARTS = {  # headings in their order; what only some notices have is left out
     "fr": (

@@ -14,9 +14,12 @@ from notifier.notices.preview import write_preview
 from notifier.storage.segments import StoredSegment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: apt-get install --no-install-recommends chromium"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine: apt-get install --no-install-recommends chromium"
+    ),
+    pytest.mark.thorough,
+]
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WIDTHS = {"phone": 375, "desktop": 1280}
 # The smallest text in px; how far the page is wider than the window; the colour behind the text.

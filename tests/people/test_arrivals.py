@@ -201,6 +201,7 @@ def outcome(tmp, files) -> list[tuple]:
     return asyncio.run(work())
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, data=st.data())
 def test_identity_does_not_depend_on_the_order_of_rows_or_files(tmp_path_factory, rows, data):
@@ -211,6 +212,7 @@ def test_identity_does_not_depend_on_the_order_of_rows_or_files(tmp_path_factory
     assert outcome(tmp, files) == outcome(tmp, [rows])
 
 
+@pytest.mark.thorough
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_I1_every_record_has_one_person_and_the_same_rows_again_change_no_person(tmp_path_factory, rows):

@@ -244,6 +244,7 @@ def _told(contents: dict[str, list[tuple]], key: str, excluded_at: int) -> list[
     return [row for row in contents[key] if not row[excluded_at]]
 
 
+@pytest.mark.thorough
 @hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(_files(), min_size=2, max_size=4, unique_by=lambda file: file.text), data=st.data())
 def test_I1_I3_to_replace_is_to_withdraw_and_take_in_for_all_who_are_not_excluded(campaigns, files, data):

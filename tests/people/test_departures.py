@@ -279,6 +279,7 @@ async def _compare(campaigns, files: Sequence[File], gone: File, *, planned: boo
         await with_it.proven()
 
 
+@pytest.mark.thorough
 @hypothesis_settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(_files(), min_size=1, max_size=4, unique_by=lambda file: file.text), data=st.data())
 def test_I1_I3_after_an_undo_all_is_as_if_the_file_had_never_come(campaigns, files, data):

@@ -330,6 +330,7 @@ PRACTICES = tuple(
 EVERYBODY = ("Alice", "Zoé", "Tom", "Léa", "Cabinet 1", "Cabinet 2", "Cabinet 3")
 
 
+@pytest.mark.thorough
 @given(
     first=st.sets(st.sampled_from(EVERYBODY), min_size=1, max_size=4),
     then=st.sets(st.sampled_from(EVERYBODY), min_size=1, max_size=3),

@@ -23,6 +23,8 @@ from tests.proof.conftest import contents, forge, rewrite
 from tests.signing import Hand, rsa_key
 from tests.stories.test_s01_one_row import DIRECTORY, EXPORT, _key
 
+pytestmark = pytest.mark.thorough
+
 DPO, LEGAL, STRANGER = Hand("Dominique Exemple"), Hand("Alix Exemple", "Juriste", key=rsa_key()), Hand("Maxime Exemple")
 MANIFEST, FIRST, SECOND = (
     f"approvals/initial/1/{name}" for name in ("manifest.json", "signature-1.sig", "signature-2.sig")

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -24,6 +25,8 @@ from notifier.intake.rows import Rows
 from notifier.intake.trailers import is_trailer
 from notifier.storage.database import create_database
 from notifier.vault import Keys, Vault, write_key_file
+
+pytestmark = pytest.mark.thorough
 
 KEYS = Keys.new("properties")
 VAULT = Vault(KEYS)

@@ -9,7 +9,10 @@ import uvloop
 
 from tests.relay import postfix as neighbour
 
-pytestmark = pytest.mark.skipif(bool(neighbour.missing()), reason=neighbour.missing() or "there")
+pytestmark = [
+    pytest.mark.skipif(bool(neighbour.missing()), reason=neighbour.missing() or "there"),
+    pytest.mark.thorough,
+]
 
 BIG = 300
 

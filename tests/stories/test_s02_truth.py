@@ -4,6 +4,8 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from notifier.drill.households import HARD_CASES
 from notifier.drill.names import AGENCY_MAILBOX
 from notifier.drill.truth import TruthLine, expected_messages, read_truth
@@ -64,6 +66,7 @@ def test_i1_i2_i3_the_relay_took_what_the_truth_says(cli, sink, tmp_path: Path) 
     assert len(sink.accepted) == before
 
 
+@pytest.mark.thorough
 def test_i1_i2_all_cases_with_an_old_directory_and_a_corrected_file(cli, sink, tmp_path: Path) -> None:
     """Guardianship, opposition, separated parents, past members of an old directory, a corrected file, a chain."""
     files = tmp_path / "x"

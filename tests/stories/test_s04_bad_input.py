@@ -4,6 +4,8 @@ import shutil
 import socket
 from pathlib import Path
 
+import pytest
+
 HEAD = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE\n"
 ROW = "2950999126111;93;MARTIN;Zoé;14/09/1995;1;X;C100;CONFORT\n"
 
@@ -23,6 +25,7 @@ NO_EXPORTS = {
 }
 
 
+@pytest.mark.thorough
 def test_a_file_that_is_no_export(cli, tmp_path: Path) -> None:
     for name, (content, says) in NO_EXPORTS.items():
         path = tmp_path / f"{name}.csv"
@@ -76,6 +79,7 @@ def test_no_database_is_never_a_new_one(cli, tmp_path: Path) -> None:
     assert not (cli.campaign / "elsewhere.db").exists()
 
 
+@pytest.mark.thorough
 def test_a_relay_that_does_not_answer_is_try_later(cli, sink, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, never listening: the port refuses

@@ -3,6 +3,10 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.thorough
+
 HEAD = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE\n"
 NIR = "2950999126111"
 DIRECTORY = (

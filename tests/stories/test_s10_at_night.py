@@ -66,6 +66,7 @@ def test_an_answer_that_cannot_be_written_is_an_error(cli) -> None:
     assert "cannot be written" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_json_is_utf8_and_text_readable_whatever_the_locale(cli, tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text(HEAD + ROW, encoding="utf-8")
     cli("plan")
@@ -101,6 +102,7 @@ def sent(cli, tmp_path: Path, persons: int) -> None:
     cli("approve", "--yes")
 
 
+@pytest.mark.thorough
 def test_a_sender_that_nobody_listens_to_goes_on(cli, sink, tmp_path: Path) -> None:
     """SIGTERM, a message on stderr, and stderr's reader has gone: the run still ends as it should."""
     sent(cli, tmp_path, 120)

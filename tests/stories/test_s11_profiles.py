@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from notifier.campaign import shipped
+
+pytestmark = pytest.mark.thorough
 
 
 def test_from_an_unknown_layout_to_an_intake(cli, tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from notifier.proof.certificates import verify_certificate
+
+pytestmark = pytest.mark.thorough
 
 HEAD = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE\n"
 NIR = "2950999126111"

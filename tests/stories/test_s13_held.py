@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 HEAD = "RAISON_SOCIALE;NOM;PRENOM;PROFESSION;EMAIL;TELEPHONE;ADRESSE;CODE_POSTAL;VILLE;LOGIN;RIB;SIRET;FINESS\n"
 SHOP = "Pharmacie {0};;;Pharmacien;{0}@courriel.example;;1 quai du Lac;00000;Clairval;lac;;;{1}\n"
 INSURED = "NIR;CLE;NOM;PRENOM;DATE_NAISSANCE;RANG;ASSUREUR;NUM_CONTRAT;GARANTIE\n"
@@ -29,6 +31,7 @@ def one_line(answer) -> str:
     return line
 
 
+@pytest.mark.thorough
 def test_I1_an_unknown_name_holds_its_file_and_stops_nothing_else(cli, sink, tmp_path: Path) -> None:
     named_senders(cli.campaign)
     shops, insured, members = tmp_path / "shops.csv", tmp_path / "insured.csv", tmp_path / "members.csv"
@@ -89,6 +92,7 @@ def test_I1_an_unknown_name_holds_its_file_and_stops_nothing_else(cli, sink, tmp
     assert cli("proof", "verify", pack, "--fingerprint", fingerprint, "--json").json["ok"] is True
 
 
+@pytest.mark.thorough
 def test_I1_a_half_rejected_file_waits_for_somebody_to_read_why(cli, tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     rows = (ROW.format(KEY if number % 2 else "00", f"P{chr(65 + number)}", "X") for number in range(20))

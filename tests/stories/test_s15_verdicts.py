@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from notifier.intake.verdicts import SHARED
 from tests.intake.conftest import rows_of
 from tests.intake.files.defects import DIRECTORY, PROFESSIONAL, row
+
+pytestmark = pytest.mark.thorough
 
 
 def test_verdicts_of_a_file_on_the_terminal_and_in_json(cli, tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """A campaign that signs for itself: what arrives verifies; another key under the same selector stops `send` (I7)."""
 
 import dkim
+import pytest
 
 from notifier.campaign import load
 from notifier.dkim import load_signers
 from notifier.notices.rules import RULES
 from tests.delivery.keys import pem
 from tests.stories.test_s01_one_row import DIRECTORY, EXPORT, _key
+
+pytestmark = pytest.mark.thorough
 
 
 def test_i7_signed_mail_arrives_and_another_key_is_refused(cli, sink, tmp_path):
