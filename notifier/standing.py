@@ -18,12 +18,13 @@ from notifier.campaign import Settings
 from notifier.errors import OperatorError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
-from notifier.model import Term, from_ms, to_ms
-from notifier.storage import clear_files, rejections
+from notifier.model import Term, from_ms, to_ms, utc_text
+from notifier.storage import clear_files, lanes, rejections
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Database
+from notifier.storage.lanes import LaneRow
 from notifier.storage.waves import awaiting_plan, files_since_last_plan
 from notifier.vault import Vault
 
@@ -53,6 +54,7 @@ class Standing:
     clear_files: Sequence[ClearFile] = ()
     files_since_plan: int = 0
     awaiting_plan: Sequence[str] = ()  # rounds on whose persons something was decided since
+    resting: Sequence[LaneRow] = ()  # lanes of which nothing is claimed now
 
     @property
     def balances(self) -> bool:
@@ -68,6 +70,10 @@ class Standing:
             "rejected": self.rejected.as_json(),
             "clear_files": [each.path for each in self.clear_files],
             "awaiting_plan": list(self.awaiting_plan),
+            "lanes": [
+                {"provider": lane.provider, "until": utc_text(from_ms(lane.until_ms)), "why": lane.why}
+                for lane in self.resting
+            ],
             "decisions": self.decisions(),
             "next": self.next_step(),
         }
@@ -153,6 +159,11 @@ class Standing:
             lines.append(f"  {'owed':12} {wave.owed:>9}  {equal} the sum of the above, {sum(wave.terms.values())}")
             states = " · ".join(f"{state} {count}" for state, count in sorted(wave.deliveries.items()))
             lines.append(f"  deliveries: {states or 'none'}")
+        lines += [
+            f"Waits: the lane {lane.provider} rests until {from_ms(lane.until_ms):%Y-%m-%d %H:%M} UTC: {lane.why} "
+            f"(`resume --provider {lane.provider}` opens it before)"
+            for lane in self.resting
+        ]
         lines += ["", "It balances." if self.balances else "IT DOES NOT BALANCE."]
         lines += [f"To decide: {decision}" for decision in self.decisions()]
         lines.append(f"Next: notifier {self.next_step()}")
@@ -183,6 +194,7 @@ async def take(
         return Standing(
             settings.campaign.name, counted, await paused(connection), held, rejected, clear,
             await files_since_last_plan(connection), await awaiting_plan(connection),
+            [lane for lane in await lanes.listed(connection) if lane.until_ms > to_ms(now)],
         )  # fmt: skip
 
 

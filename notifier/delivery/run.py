@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import partial
 
 from notifier.campaign import Settings
+from notifier.delivery import traffic
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
@@ -30,6 +31,7 @@ from notifier.delivery.recovery import recover
 from notifier.delivery.relay import Relay, RelayRefused
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport, Tally
+from notifier.delivery.traffic import Wait
 from notifier.delivery.turn import Turn, Wish, take_turn
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
@@ -38,6 +40,7 @@ from notifier.errors import RelayUnavailable
 from notifier.model import Entry, from_ms, to_ms
 from notifier.storage import deliveries
 from notifier.storage import pace as pace_rows
+from notifier.storage.cycle import Connection as Transaction
 from notifier.storage.cycle import Cycle
 from notifier.vault import Vault
 
@@ -158,12 +161,15 @@ class Run:
             return False
         await self._put_gate(self._relays.current)
         if self._order.limit is not None:
-            pick = partial(deliveries.spread, now_ms=to_ms(now), most=self._order.limit, wave_id=wave_id)
+            closed = traffic.resting(await self._cycle.read(traffic.read), to_ms(now))
+            pick = partial(
+                deliveries.spread, now_ms=to_ms(now), most=self._order.limit, wave_id=wave_id, resting=closed
+            )
             self._picked = deque(await self._cycle.read(pick))
         due = await self._next_due()
-        if due is None or (due > to_ms(now) and not self._order.wait):
+        if due is None or (due.until_ms > to_ms(now) and not self._order.wait):
             return False
-        if due <= to_ms(now):
+        if due.until_ms <= to_ms(now):
             try:
                 self._relays.keep(
                     *await self._relays.open(patience_seconds=FIRST_PATIENCE, stopping=self._outbox.stopping)
@@ -233,6 +239,7 @@ class Run:
             pause_words=outbox.pause_words,
             by=self._order.by,
             now=now,
+            provider_of=self._relays.current.rules.provider,
         )
         turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
         await self._took(turn, gate, lease, batch)
@@ -290,10 +297,14 @@ class Run:
             return POLL_SECONDS
         return min(POLL_SECONDS, max(0.01, due_in))
 
-    async def _next_due(self) -> int | None:
-        return await self._cycle.read(
-            partial(deliveries.next_due, wave_id=self._order.wave_id, resend=self._policy.resends)
-        )
+    async def _next_due(self) -> Wait | None:
+        return await self._cycle.read(self._due_now)
+
+    def _due_now(self, connection: Transaction) -> Wait | None:
+        now_ms = to_ms(self._clock())
+        kept = traffic.read(connection)
+        wave_id, resend = self._order.wave_id, self._policy.resends
+        return traffic.next_due(connection, kept, wave_id=wave_id, resend=resend, now_ms=now_ms)
 
     async def _settle(self) -> None:
         """A last cycle that claims nothing."""
@@ -306,7 +317,8 @@ class Run:
         return self._tally.report(
             reason,
             left=left,
-            next_due=None if due is None else max(from_ms(due), self._clock()),
+            next_due=None if due is None else max(from_ms(due.until_ms), self._clock()),
+            waits_because="" if due is None else due.why,
             paused_reason=self._outbox.pause_words if reason == "paused" else "",
         )
 

@@ -6,12 +6,15 @@ all of it commits together or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from notifier.delivery import traffic
 from notifier.delivery.pace import Lease
 from notifier.delivery.pause import pause_now
 from notifier.delivery.record import Decision, Ended, Fate, record_all
+from notifier.delivery.rules import Provider
 from notifier.delivery.states import Event, State, advance
 from notifier.model import Entry, to_ms
 from notifier.storage import cycle, deliveries, pace
@@ -24,7 +27,7 @@ from notifier.vault import Vault
 class Wish:
     """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``notes``: entries
     about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
-    empty = pause the campaign."""
+    empty = pause the campaign; ``provider_of``: what the rules say of a provider."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -39,17 +42,20 @@ class Wish:
     pause_words: str
     by: str
     now: datetime
+    provider_of: Callable[[str], Provider]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What it brought back. ``next_due``: asked only when nothing was claimed; ``overtaken``: the pace's bucket, when
+    """What it brought back. ``next_due``: asked only when nothing was claimed, with why it
+    is not before (``why``); ``overtaken``: the pace's bucket, when
     somebody else had moved it (nothing was claimed then)."""
 
     fates: list[Fate]
     claims: list[Claim]
     paused: str | None = None
     next_due: int | None = None
+    why: str = ""
     leased: bool = False
     overtaken: int | None = None
 
@@ -57,7 +63,8 @@ class Turn:
 def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     """One cycle, in the caller's transaction."""
     cycle.append(connection, wish.notes)
-    fates = record_all(connection, vault, wish.ends)
+    lanes = traffic.read(connection)
+    fates = record_all(connection, vault, traffic.move(connection, lanes, wish.ends, wish.provider_of))
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
     paused = deliveries.paused_reason(connection)
@@ -65,22 +72,33 @@ def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     if lease is not None:
         stored = pace.stored(connection, wish.relay)
         overtaken = stored if stored != lease.was else None
-    claims = _claim(connection, wish) if wish.room > 0 and paused is None and overtaken is None else []
+    claims = (
+        _claim(connection, wish, traffic.resting(lanes, to_ms(wish.now)))
+        if wish.room > 0 and paused is None and overtaken is None
+        else []
+    )
     leased = False
     if lease is not None and overtaken is None and (claims or wish.unwritten) and lease.until != lease.was:
         leased = pace.lease(connection, wish.relay, lease.was, lease.until)
     due = None
     if not claims:
-        due = deliveries.next_due(connection, wave_id=wish.wave_id, resend=wish.resends)
-    return Turn(fates, claims, paused, due, leased, overtaken)
+        due = traffic.next_due(connection, lanes, wave_id=wish.wave_id, resend=wish.resends, now_ms=to_ms(wish.now))
+    until, why = (None, "") if due is None else (due.until_ms, due.why)
+    return Turn(fates, claims, paused, until, why, leased, overtaken)
 
 
-def _claim(connection: Connection, wish: Wish) -> list[Claim]:
+def _claim(connection: Connection, wish: Wish, resting: list[str]) -> list[Claim]:
     now_ms = to_ms(wish.now)
     if wish.resends:
         again = advance(State.IN_DOUBT, Event.RESEND)
         deliveries.resend(connection, state=again, now_ms=now_ms, wave_id=wish.wave_id)
     ids = deliveries.claim(
-        connection, now_ms=now_ms, epoch=wish.epoch, most=wish.room, wave_id=wish.wave_id, among=wish.among
+        connection,
+        now_ms=now_ms,
+        epoch=wish.epoch,
+        most=wish.room,
+        wave_id=wish.wave_id,
+        among=wish.among,
+        resting=resting,
     )
     return deliveries.fetch(connection, ids)

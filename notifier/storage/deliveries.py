@@ -27,11 +27,21 @@ def _of_each_priority(columns: str, condition: str, most: str) -> str:
     )
 
 
-_DUE = (
-    f"SELECT id FROM ({_of_each_priority('id, priority, due_ms', f'due_ms <= :now AND {_OF_WAVE}', ':most')}) "  # noqa: S608
-    "ORDER BY priority, due_ms, id LIMIT :most"
-)
-_NEXT_DUE = f"SELECT MIN(due_ms) FROM ({_of_each_priority('due_ms', _OF_WAVE, '1')})"  # noqa: S608
+def _due(condition: str = "") -> str:
+    walks = _of_each_priority("id, priority, due_ms", f"{condition}due_ms <= :now AND {_OF_WAVE}", ":most")
+    return f"SELECT id FROM ({walks}) ORDER BY priority, due_ms, id LIMIT :most"  # noqa: S608
+
+
+def _next_due(condition: str = "") -> str:
+    walks = _of_each_priority("due_ms", f"{condition}{_OF_WAVE}", "1")
+    return f"SELECT MIN(due_ms) FROM ({walks})"  # noqa: S608
+
+
+# Few lanes rest at any time: their deliveries are passed over within the index, which holds the provider.
+_NOT_RESTING = "provider NOT IN (SELECT value FROM json_each(:resting)) AND "
+_DUE, _DUE_BUT_RESTING = _due(), _due(_NOT_RESTING)
+_NEXT_DUE, _NEXT_DUE_BUT_RESTING = _next_due(), _next_due(_NOT_RESTING)
+_NEXT_DUE_OF_LANE = _next_due("provider = :provider AND ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +137,15 @@ def claim(
     most: int,
     wave_id: int | None = None,
     among: Sequence[int] | None = None,
+    resting: Sequence[str] = (),
 ) -> list[int]:
     """Mark at most ``most`` due deliveries SENDING, by priority, the longest due first; their ids. ``among``: only
-    these."""
+    these; ``resting``: providers of which none is taken."""
     chosen = (
-        _DUE
+        (_DUE_BUT_RESTING if resting else _DUE)
         if among is None
-        else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_WAITING} "  # noqa: S608
-        "AND due_ms <= :now LIMIT :most"
+        else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_NOT_RESTING}"  # noqa: S608
+        f"{_WAITING} AND due_ms <= :now LIMIT :most"
     )
     rows = connection.execute(
         "UPDATE deliveries SET state = 'sending', attempt = attempt + 1, epoch = :epoch, started_ms = :now, "  # noqa: S608
@@ -145,6 +156,7 @@ def claim(
             "most": most,
             "wave_id": wave_id,
             "among": None if among is None else json.dumps(list(among)),
+            "resting": json.dumps(list(resting)),
         },
     )
     return [row[0] for row in rows.fetchall()]
@@ -182,14 +194,17 @@ def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
     return tuple(Informed(*row) for row in rows)
 
 
-def spread(connection: Connection, *, now_ms: int, most: int, wave_id: int | None) -> list[int]:
-    """The ids of at most ``most`` due deliveries, taken in turn from every segment."""
+def spread(
+    connection: Connection, *, now_ms: int, most: int, wave_id: int | None, resting: Sequence[str] = ()
+) -> list[int]:
+    """The ids of at most ``most`` due deliveries, taken in turn from every segment. ``resting``: of these providers
+    none."""
     rows = connection.execute(
         "SELECT id FROM (SELECT id, priority, due_ms, "  # noqa: S608
         "row_number() OVER (PARTITION BY segment_id ORDER BY due_ms, id) AS place "
-        f"FROM deliveries WHERE {_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
+        f"FROM deliveries WHERE {_NOT_RESTING}{_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
         "ORDER BY place, priority, due_ms, id LIMIT :most",
-        {"now": now_ms, "most": most, "wave_id": wave_id},
+        {"now": now_ms, "most": most, "wave_id": wave_id, "resting": json.dumps(list(resting))},
     )
     return [row[0] for row in rows]
 
@@ -203,9 +218,11 @@ def approved_after(connection: Connection, *, after: int, most: int, wave_id: in
     return [row[0] for row in rows]
 
 
-def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> int | None:
-    """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too."""
-    row = connection.execute(_NEXT_DUE, {"wave_id": wave_id}).fetchone()
+def next_due(connection: Connection, *, wave_id: int | None, resend: bool, resting: Sequence[str] = ()) -> int | None:
+    """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too; ``resting``: those
+    of these providers do not."""
+    sql = _NEXT_DUE_BUT_RESTING if resting else _NEXT_DUE
+    row = connection.execute(sql, {"wave_id": wave_id, "resting": json.dumps(list(resting))}).fetchone()
     dues = [int(row[0])] if row[0] is not None else []
     if resend:
         row = connection.execute(
@@ -215,6 +232,12 @@ def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> in
         ).fetchone()
         dues += [int(row[0])] if row[0] is not None else []
     return min(dues, default=None)
+
+
+def next_due_of_lane(connection: Connection, provider: str, *, wave_id: int | None) -> int | None:
+    """When the next mail delivery of this provider is due; None if none waits."""
+    row = connection.execute(_NEXT_DUE_OF_LANE, {"wave_id": wave_id, "provider": provider}).fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 # -- moving --------------------------------------------------------------------------------------------------------

@@ -466,6 +466,7 @@ class Delivery(SQLModel, table=True):
             "priority",
             "due_ms",
             "id",
+            "provider",  # so that lanes which rest are passed over without a look at the rows
             sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
         ),
@@ -559,3 +560,15 @@ class Pace(SQLModel, table=True):
     __tablename__ = "pace"
     name: str = Field(primary_key=True)
     next_us: int = Field(sa_type=BigInteger)
+
+
+class LaneState(SQLModel, table=True):
+    """What a provider's replies did to its lane (delivery/lanes.py). No row: it was never told to wait."""
+
+    __tablename__ = "lanes"
+    provider: str = Field(primary_key=True)
+    factor: float
+    throttles: int
+    until_ms: int = Field(sa_type=BigInteger)  # it rests until then; 0 = it does not
+    since_ms: int = Field(sa_type=BigInteger)  # the factor's last change
+    why: str

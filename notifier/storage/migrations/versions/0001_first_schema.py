@@ -121,6 +121,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "lanes",
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("factor", sa.Float(), nullable=False),
+        sa.Column("throttles", sa.Integer(), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("provider"),
+    )
+    op.create_table(
         "pace",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("next_us", sa.BigInteger(), nullable=False),
@@ -401,7 +411,7 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index(
             "deliveries_due",
-            ["priority", "due_ms", "id"],
+            ["priority", "due_ms", "id", "provider"],
             unique=False,
             sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
@@ -708,6 +718,7 @@ def downgrade() -> None:
     op.drop_table("batches")
     op.drop_table("waves")
     op.drop_table("pace")
+    op.drop_table("lanes")
     with op.batch_alter_table("imports", schema=None) as batch_op:
         batch_op.drop_index(
             "imports_once", sqlite_where=sa.text("state = 'complete'"), postgresql_where=sa.text("state = 'complete'")
