@@ -48,7 +48,9 @@ async def open_lane(database: Database, provider: str, *, by: str, now: datetime
     return True
 
 
-def pause_now(connection: cycle.Connection, *, reason: str, by: str, now: datetime) -> None:
+def pause_now(connection: cycle.Connection, *, reason: str, by: str, now: datetime) -> bool:
     """:func:`pause` in the sender's own transaction: a fault of ours and the stop it causes commit together."""
-    if deliveries.pause(connection, reason, to_ms(now)):
-        cycle.append(connection, [Entry(now, "campaign_paused", facts={"reason": reason, "by": by})])
+    if not deliveries.pause(connection, reason, to_ms(now)):
+        return False
+    cycle.append(connection, [Entry(now, "campaign_paused", facts={"reason": reason, "by": by})])
+    return True

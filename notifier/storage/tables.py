@@ -39,6 +39,7 @@ class Campaign(SQLModel, table=True):
     paused_ms: int | None = Field(default=None, sa_type=BigInteger)
     returns_read_ms: int | None = Field(default=None, sa_type=BigInteger)
     sender_epoch: int = 0
+    canary: str = _plain()  # reached: paused for it | passed: somebody resumed after that
 
 
 class Import(SQLModel, table=True):
@@ -572,3 +573,11 @@ class LaneState(SQLModel, table=True):
     until_ms: int = Field(sa_type=BigInteger)  # it rests until then; 0 = it does not
     since_ms: int = Field(sa_type=BigInteger)  # the factor's last change
     why: str
+
+
+class Begun(SQLModel, table=True):
+    """How many deliveries were begun in a local hour or day, or until the canary (delivery/limits.py)."""
+
+    __tablename__ = "begun"
+    name: str = Field(primary_key=True)
+    number: int = Field(sa_type=BigInteger)

@@ -185,7 +185,7 @@ class Rows:
         """Everything that sending can change."""
         return [
             row
-            for table in ("deliveries", "attempts", "entries", "notifications", "campaign", "pace", "lanes")
+            for table in ("deliveries", "attempts", "entries", "notifications", "campaign", "pace", "lanes", "begun")
             for row in self.all(f"SELECT * FROM {table}")
         ]
 

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("paused_ms", sa.BigInteger(), nullable=True),
         sa.Column("returns_read_ms", sa.BigInteger(), nullable=True),
         sa.Column("sender_epoch", sa.Integer(), nullable=False),
+        sa.Column("canary", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -120,6 +121,12 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'complete'"),
         )
 
+    op.create_table(
+        "begun",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
     op.create_table(
         "lanes",
         sa.Column("provider", sa.String(), nullable=False),
@@ -719,6 +726,7 @@ def downgrade() -> None:
     op.drop_table("waves")
     op.drop_table("pace")
     op.drop_table("lanes")
+    op.drop_table("begun")
     with op.batch_alter_table("imports", schema=None) as batch_op:
         batch_op.drop_index(
             "imports_once", sqlite_where=sa.text("state = 'complete'"), postgresql_where=sa.text("state = 'complete'")
