@@ -13,6 +13,7 @@ from sqlite3 import Connection
 
 # Mail that was approved. The words of the partial index deliveries_due, so that SQLite uses it.
 _WAITING = "channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"
+_NOT_RESTING = "provider NOT IN (SELECT value FROM json_each(:resting)) AND "
 _OF_WAVE = "(:wave_id IS NULL OR wave_id = :wave_id)"
 PRIORITIES = (0, 1, 2)  # people/rounds.py says whose is which
 
@@ -27,21 +28,27 @@ def _of_each_priority(columns: str, condition: str, most: str) -> str:
     )
 
 
-def _due(condition: str = "") -> str:
-    walks = _of_each_priority("id, priority, due_ms", f"{condition}due_ms <= :now AND {_OF_WAVE}", ":most")
-    return f"SELECT id FROM ({walks}) ORDER BY priority, due_ms, id LIMIT :most"  # noqa: S608
+_DUE = (
+    f"SELECT id FROM ({_of_each_priority('id, priority, due_ms', f'due_ms <= :now AND {_OF_WAVE}', ':most')}) "  # noqa: S608
+    "ORDER BY priority, due_ms, id LIMIT :most"
+)
+_NEXT_DUE = f"SELECT MIN(due_ms) FROM ({_of_each_priority('due_ms', _OF_WAVE, '1')})"  # noqa: S608
 
-
-def _next_due(condition: str = "") -> str:
-    walks = _of_each_priority("due_ms", f"{condition}{_OF_WAVE}", "1")
-    return f"SELECT MIN(due_ms) FROM ({walks})"  # noqa: S608
-
-
-# Few lanes rest at any time: their deliveries are passed over within the index, which holds the provider.
-_NOT_RESTING = "provider NOT IN (SELECT value FROM json_each(:resting)) AND "
-_DUE, _DUE_BUT_RESTING = _due(), _due(_NOT_RESTING)
-_NEXT_DUE, _NEXT_DUE_BUT_RESTING = _next_due(), _next_due(_NOT_RESTING)
-_NEXT_DUE_OF_LANE = _next_due("provider = :provider AND ")
+# While lanes rest, the others are walked along the index deliveries_lane: a million deliveries that wait in a lane at
+# rest must not be walked over to reach the few that are due in another.
+_ALONG = f"FROM deliveries INDEXED BY deliveries_lane WHERE {_WAITING}"
+_LANES = (
+    f"WITH RECURSIVE lane(name) AS (SELECT * FROM (SELECT provider {_ALONG} ORDER BY provider LIMIT 1) "  # noqa: S608
+    f"UNION ALL SELECT (SELECT provider {_ALONG} AND provider > name ORDER BY provider LIMIT 1) FROM lane "
+    "WHERE name IS NOT NULL) SELECT name FROM lane WHERE name IS NOT NULL"
+)
+_OF_LANE = (
+    f"SELECT due_ms, id {_ALONG} AND provider = :provider AND priority = :priority AND due_ms <= :now "
+    f"AND {_OF_WAVE} ORDER BY due_ms, id LIMIT :most"
+)
+_NEXT_OF_LANE = (
+    f"SELECT due_ms {_ALONG} AND provider = :provider AND priority = :priority AND {_OF_WAVE} ORDER BY due_ms LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +148,10 @@ def claim(
 ) -> list[int]:
     """Mark at most ``most`` due deliveries SENDING, by priority, the longest due first; their ids. ``among``: only
     these; ``resting``: providers of which none is taken."""
+    if resting and among is None:
+        among = _due_elsewhere(connection, now_ms, most, wave_id, resting)
     chosen = (
-        (_DUE_BUT_RESTING if resting else _DUE)
+        _DUE
         if among is None
         else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_NOT_RESTING}"  # noqa: S608
         f"{_WAITING} AND due_ms <= :now LIMIT :most"
@@ -160,6 +169,25 @@ def claim(
         },
     )
     return [row[0] for row in rows.fetchall()]
+
+
+def _due_elsewhere(
+    connection: Connection, now_ms: int, most: int, wave_id: int | None, resting: Sequence[str]
+) -> list[int]:
+    """What :data:`_DUE` would choose, did the lanes that rest not exist."""
+    chosen: list[int] = []
+    lanes = _open_lanes(connection, resting)
+    for priority in PRIORITIES:
+        values = {"now": now_ms, "most": most - len(chosen), "wave_id": wave_id, "priority": priority}
+        found = sorted(row for lane in lanes for row in connection.execute(_OF_LANE, {**values, "provider": lane}))
+        chosen += [number for _, number in found[: most - len(chosen)]]
+        if len(chosen) == most:
+            break
+    return chosen
+
+
+def _open_lanes(connection: Connection, resting: Sequence[str]) -> list[str]:
+    return [name for (name,) in connection.execute(_LANES) if name not in resting]
 
 
 def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
@@ -221,9 +249,12 @@ def approved_after(connection: Connection, *, after: int, most: int, wave_id: in
 def next_due(connection: Connection, *, wave_id: int | None, resend: bool, resting: Sequence[str] = ()) -> int | None:
     """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too; ``resting``: those
     of these providers do not."""
-    sql = _NEXT_DUE_BUT_RESTING if resting else _NEXT_DUE
-    row = connection.execute(sql, {"wave_id": wave_id, "resting": json.dumps(list(resting))}).fetchone()
-    dues = [int(row[0])] if row[0] is not None else []
+    if resting:
+        found = [next_due_of_lane(connection, lane, wave_id=wave_id) for lane in _open_lanes(connection, resting)]
+        dues = [due for due in found if due is not None]
+    else:
+        row = connection.execute(_NEXT_DUE, {"wave_id": wave_id}).fetchone()
+        dues = [int(row[0])] if row[0] is not None else []
     if resend:
         row = connection.execute(
             "SELECT MIN(due_ms) FROM deliveries WHERE wave_id IN (SELECT id FROM waves) AND state = 'in_doubt' "  # noqa: S608
@@ -236,8 +267,9 @@ def next_due(connection: Connection, *, wave_id: int | None, resend: bool, resti
 
 def next_due_of_lane(connection: Connection, provider: str, *, wave_id: int | None) -> int | None:
     """When the next mail delivery of this provider is due; None if none waits."""
-    row = connection.execute(_NEXT_DUE_OF_LANE, {"wave_id": wave_id, "provider": provider}).fetchone()
-    return None if row[0] is None else int(row[0])
+    values = {"wave_id": wave_id, "provider": provider}
+    found = [connection.execute(_NEXT_OF_LANE, {**values, "priority": priority}).fetchone() for priority in PRIORITIES]
+    return min((int(row[0]) for row in found if row is not None), default=None)
 
 
 # -- moving --------------------------------------------------------------------------------------------------------

@@ -467,7 +467,16 @@ class Delivery(SQLModel, table=True):
             "priority",
             "due_ms",
             "id",
-            "provider",  # so that lanes which rest are passed over without a look at the rows
+            sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+        ),
+        # While lanes rest, the others are walked along one by one, however many deliveries wait in those.
+        Index(
+            "deliveries_lane",
+            "provider",
+            "priority",
+            "due_ms",
+            "id",
             sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -89,30 +90,42 @@ def test_a_provider_that_nobody_named_is_no_lane(rows, server, sending):
     assert rows.one("SELECT retries FROM deliveries WHERE state = 'deferred'") == 0
 
 
-async def _plans(path):
-    values = {"now": 1, "most": 10, "wave_id": None, "resting": '["orange"]', "provider": "orange"}
-    async with open_cycle(path) as cycle:
-        return {
-            name: await cycle.read(
-                lambda connection, sql=sql: [
-                    str(row[-1]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
-                ]
-            )
-            for name, sql in (
-                ("due", deliveries._DUE_BUT_RESTING),
-                ("next", deliveries._NEXT_DUE_BUT_RESTING),
-                ("lane", deliveries._NEXT_DUE_OF_LANE),
-            )
-        }
-
-
-def test_lanes_that_rest_are_passed_over_on_the_index(rows, opened, folder):
-    import asyncio
+def test_what_is_due_elsewhere_is_what_would_be_due_without_the_lane(rows, opened, folder):
+    """By priority, the longest due first, whatever their lanes."""
+    for number, provider in enumerate(["orange", "gmail", "free", "gmail", "orange", "other"] * 3):
+        rows.deliver(f"a{number}@courriel.example", provider=provider, due_ms=100 - number)
+    rows.run("UPDATE deliveries SET priority = id % 3")
+    told = rows.all(
+        "SELECT id FROM deliveries WHERE provider <> 'orange' AND due_ms <= 95 ORDER BY priority, due_ms, id LIMIT 7"
+    )
 
     async def work():
-        async with opened():
-            return await _plans(folder / "campaign.db")
+        async with open_cycle(folder / "campaign.db") as cycle:
+            resting = ["orange", "sfr"]
+            due = await cycle.read(lambda c: deliveries._due_elsewhere(c, 95, 7, None, resting))
+            following = await cycle.read(lambda c: deliveries.next_due(c, wave_id=None, resend=False, resting=resting))
+            return due, following, await cycle.read(lambda c: deliveries.next_due_of_lane(c, "orange", wave_id=None))
 
-    for name, plan in asyncio.run(work()).items():
-        walked = [step for step in plan if "deliveries" in step]
-        assert len(walked) == 3 and all("INDEX deliveries_due (priority=?" in step for step in walked), (name, plan)
+    due, following, of_orange = asyncio.run(work())
+    assert due == [number for (number,) in told]
+    assert following == rows.one("SELECT MIN(due_ms) FROM deliveries WHERE provider <> 'orange'")
+    assert of_orange == rows.one("SELECT MIN(due_ms) FROM deliveries WHERE provider = 'orange'")
+
+
+def test_lanes_are_walked_along_their_own_index(rows, folder):
+    """However many wait in a lane at rest."""
+    values = {"now": 1, "most": 10, "wave_id": None, "priority": 1, "provider": "orange"}
+
+    async def plan(sql: str) -> list[str]:
+        async with open_cycle(folder / "campaign.db") as cycle:
+            steps = await cycle.read(lambda c: c.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+        return [str(step[-1]) for step in steps]
+
+    for sql, how in (
+        (deliveries._OF_LANE, "INDEX deliveries_lane (provider=? AND priority=? AND due_ms<?)"),
+        (deliveries._NEXT_OF_LANE, "INDEX deliveries_lane (provider=? AND priority=?)"),
+        (deliveries._LANES, "INDEX deliveries_lane (provider>?)"),
+    ):
+        steps = asyncio.run(plan(sql))
+        assert any(how in step for step in steps), steps
+        assert not any("TEMP B-TREE" in step for step in steps), steps

@@ -418,7 +418,14 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index(
             "deliveries_due",
-            ["priority", "due_ms", "id", "provider"],
+            ["priority", "due_ms", "id"],
+            unique=False,
+            sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "deliveries_lane",
+            ["provider", "priority", "due_ms", "id"],
             unique=False,
             sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
@@ -675,6 +682,11 @@ def downgrade() -> None:
             "deliveries_replaces",
             sqlite_where=sa.text("replaces_id IS NOT NULL"),
             postgresql_where=sa.text("replaces_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "deliveries_lane",
+            sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
         )
         batch_op.drop_index(
             "deliveries_due",
