@@ -152,7 +152,10 @@ class RetrySection(_Frozen):
 
 
 class PaceSection(_Frozen):
-    """``[pace]``: when to send and how much."""
+    """``[pace]``: when to send and how much, beside the relay's rate. ``hours``: of every day, in the campaign's time
+    zone ("" = at any hour); ``hotline_per_hour``, ``hotline_per_day``: deliveries begun per local hour and day;
+    ``canary``: pause once so many were begun, until somebody resumes (None, 0 = no pause); ``providers``: a pace of its
+    own for each provider (not kept yet)."""
 
     providers: bool = False
     hours: str = ""

@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from notifier.campaign import Settings
+from notifier.delivery.limits import Allowance, Limits
 from notifier.errors import OperatorError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
-from notifier.model import Term, from_ms, to_ms
-from notifier.storage import clear_files, rejections
+from notifier.model import Term, from_ms, to_ms, utc_text
+from notifier.storage import clear_files, counters, lanes, rejections
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Database
+from notifier.storage.lanes import LaneRow
 from notifier.storage.waves import awaiting_plan, files_since_last_plan
 from notifier.vault import Vault
 
@@ -53,6 +55,8 @@ class Standing:
     clear_files: Sequence[ClearFile] = ()
     files_since_plan: int = 0
     awaiting_plan: Sequence[str] = ()  # rounds on whose persons something was decided since
+    resting: Sequence[LaneRow] = ()  # lanes of which nothing is claimed now
+    allowed: Allowance = field(default_factory=Allowance)  # by the sending hours and the helpline's caps
 
     @property
     def balances(self) -> bool:
@@ -68,9 +72,20 @@ class Standing:
             "rejected": self.rejected.as_json(),
             "clear_files": [each.path for each in self.clear_files],
             "awaiting_plan": list(self.awaiting_plan),
+            "waits": {"until": utc_text(self.allowed.goes_on), "why": self.allowed.why}
+            if self.allowed.goes_on
+            else None,
+            "lanes": [
+                {"provider": lane.provider, "until": utc_text(from_ms(lane.until_ms)), "why": lane.why}
+                for lane in self.resting
+            ],
             "decisions": self.decisions(),
             "next": self.next_step(),
         }
+
+    def _waits(self) -> dict[str, str] | None:
+        goes_on = self.allowed.goes_on
+        return {"until": utc_text(goes_on), "why": self.allowed.why} if goes_on else None
 
     def decisions(self) -> list[str]:
         """What only somebody can decide, each with the command for it."""
@@ -153,6 +168,13 @@ class Standing:
             lines.append(f"  {'owed':12} {wave.owed:>9}  {equal} the sum of the above, {sum(wave.terms.values())}")
             states = " · ".join(f"{state} {count}" for state, count in sorted(wave.deliveries.items()))
             lines.append(f"  deliveries: {states or 'none'}")
+        if self.allowed.goes_on:
+            lines.append(f"Waits: {self.allowed.why}; goes on at {utc_text(self.allowed.goes_on)}")
+        lines += [
+            f"Waits: the lane {lane.provider} rests until {from_ms(lane.until_ms):%Y-%m-%d %H:%M} UTC: {lane.why} "
+            f"(`resume --provider {lane.provider}` opens it before)"
+            for lane in self.resting
+        ]
         lines += ["", "It balances." if self.balances else "IT DOES NOT BALANCE."]
         lines += [f"To decide: {decision}" for decision in self.decisions()]
         lines.append(f"Next: notifier {self.next_step()}")
@@ -176,13 +198,17 @@ async def take(
 ) -> Standing:
     """Read the account, in one snapshot. ``held``: the files that are held. Of the clear files, those that lie in the
     campaign's ``folder`` still."""
+    limits = Limits.of(settings)
     async with database.read() as connection:
+        begun = await counters.told(connection, limits.counters(now, canary=False))
         counted = await account(connection, now_ms=to_ms(now))
         rejected = RejectedRows(await rejections.by_file(connection))
         clear = [each for each in await clear_files.there(connection) if (folder / each.path).exists()]
         return Standing(
             settings.campaign.name, counted, await paused(connection), held, rejected, clear,
             await files_since_last_plan(connection), await awaiting_plan(connection),
+            [lane for lane in await lanes.listed(connection) if lane.until_ms > to_ms(now)],
+            limits.allowance(now, begun, canary=False),
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ command ends, however it ends short of a crash, and the next command seals what 
 """
 
 from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
-from notifier.app.delivery import pause, resume, send, send_test
+from notifier.app.delivery import open_lane, pause, resume, send, send_test
 from notifier.app.files import (
     FileTaken,
     Freed,
@@ -89,6 +89,7 @@ __all__ = [
     "look_at_rejections",
     "look_at_review_list",
     "open_campaign",
+    "open_lane",
     "other_side",
     "pause",
     "person_proof",

@@ -101,3 +101,10 @@ async def resume(app: App) -> bool:
     from notifier.delivery import pause as pausing
 
     return await pausing.resume(app.database, by=app.by, now=utc_now())
+
+
+async def open_lane(app: App, provider: str) -> bool:
+    """Use a provider's lane again before its time. False when it does not rest."""
+    from notifier.delivery import pause as pausing
+
+    return await pausing.open_lane(app.database, provider, by=app.by, now=utc_now())

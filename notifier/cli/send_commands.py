@@ -130,7 +130,8 @@ def _lines(report: SendReport) -> list[str]:
     if report.paused_reason:
         lines.append(f"PAUSED: {report.paused_reason} (`notifier resume` once it is mended)")
     elif report.next_due and report.reason == "done":
-        lines.append(f"The next is due at {utc_text(report.next_due)}: `notifier send --wait` waits for it.")
+        because = f" ({report.waits_because})" if report.waits_because else ""
+        lines.append(f"The next is due at {utc_text(report.next_due)}{because}: `notifier send --wait` waits for it.")
     elif report.next_due:
         lines.append("Run `notifier send` again for the rest: it goes on where this one stopped.")
     lines.append("Next: notifier status")
@@ -153,12 +154,22 @@ def pause(terminal: Terminal, reason: str) -> int:
 
 
 @command("resume", short_help="allow sending again")
-def resume(terminal: Terminal) -> int:
-    """Allow claiming again, after a pause by hand or by an error that was ours."""
+@click.option("--provider", metavar="NAME", help="Open this provider's lane before its time; no pause ends.")
+def resume(terminal: Terminal, provider: str | None) -> int:
+    """Allow claiming again, after a pause by hand or by an error that was ours.
+
+    With --provider: use again a lane that the provider's replies closed (`status` names them and says why).
+    """
     from notifier import app
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="resume") as opened:
+            if provider is not None:
+                changed = await app.open_lane(opened, provider)
+                body = {"provider": provider, "open": True, "changed": changed}
+                said = f"The lane {provider} is open." if changed else f"The lane {provider} does not rest."
+                terminal.result(body, f"{said} Next: `notifier send`.")
+                return 0
             changed = await app.resume(opened)
         terminal.result(
             {"paused": False, "changed": changed},

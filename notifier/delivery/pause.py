@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from datetime import datetime
 
+from notifier.delivery.lanes import Lane, opened
+from notifier.errors import OperatorError
 from notifier.model import Entry, to_ms
-from notifier.storage import campaigns, cycle, deliveries
+from notifier.storage import campaigns, cycle, deliveries, lanes
 from notifier.storage.database import Database
 from notifier.storage.journal import append
 
@@ -29,7 +32,25 @@ async def resume(database: Database, *, by: str, now: datetime) -> bool:
     return True
 
 
-def pause_now(connection: cycle.Connection, *, reason: str, by: str, now: datetime) -> None:
+async def open_lane(database: Database, provider: str, *, by: str, now: datetime) -> bool:
+    """Use a provider's lane again before its time, at the full pace; a running sender takes from it with its next
+    cycle. False: it does not rest. Raises OperatorError when no such provider was ever told to wait."""
+    async with database.write() as connection:
+        kept = {row.provider: Lane(*row) for row in await lanes.listed(connection)}
+        if provider not in kept:
+            known = ", ".join(kept) or "none"
+            raise OperatorError(f"no lane {provider!r} was ever closed (those that were: {known})")
+        lane = kept[provider]
+        await lanes.change(connection, lanes.LaneRow(*astuple(opened(lane))))
+        if not lane.rests(to_ms(now)):
+            return False
+        await append(connection, [Entry(now, "lane_opened", facts={"provider": provider, "by": by})])
+    return True
+
+
+def pause_now(connection: cycle.Connection, *, reason: str, by: str, now: datetime) -> bool:
     """:func:`pause` in the sender's own transaction: a fault of ours and the stop it causes commit together."""
-    if deliveries.pause(connection, reason, to_ms(now)):
-        cycle.append(connection, [Entry(now, "campaign_paused", facts={"reason": reason, "by": by})])
+    if not deliveries.pause(connection, reason, to_ms(now)):
+        return False
+    cycle.append(connection, [Entry(now, "campaign_paused", facts={"reason": reason, "by": by})])
+    return True

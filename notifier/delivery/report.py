@@ -29,7 +29,8 @@ class Progress:
 class SendReport:
     """How a run ended. ``reason``: done | stopped | paused | limit | rehearsed. Counts are of this run's fates; a
     delivery deferred twice counts twice. ``next_due``: never before the end of the run, whose moment means "now".
-    ``remaining``: approved mail not yet settled, resends included."""
+    ``waits_because``: why not before, where it is more than a schedule. ``remaining``: approved mail not yet settled,
+    resends included."""
 
     reason: str
     accepted: int = 0
@@ -45,6 +46,7 @@ class SendReport:
     to_second_address: int = 0
     unreachable: int = 0
     next_due: datetime | None = None
+    waits_because: str = ""
     paused_reason: str = ""
     remaining: int = 0
     left: Left = field(default_factory=lambda: Left(0, 0, 0, 0, 0, 0, 0))
@@ -84,7 +86,9 @@ class Tally:
         if fate.then:
             self.fates[fate.then] += 1
 
-    def report(self, reason: str, *, left: Left, next_due: datetime | None, paused_reason: str) -> SendReport:
+    def report(
+        self, reason: str, *, left: Left, next_due: datetime | None, paused_reason: str, waits_because: str = ""
+    ) -> SendReport:
         fates = self.fates
         return SendReport(
             reason=reason,
@@ -101,6 +105,7 @@ class Tally:
             to_second_address=fates["second_address"],
             unreachable=fates["unreachable"],
             next_due=next_due,
+            waits_because=waits_because,
             paused_reason=paused_reason,
             remaining=left.waiting + left.sending + left.resend,
             left=left,

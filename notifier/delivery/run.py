@@ -19,18 +19,21 @@ from datetime import datetime
 from functools import partial
 
 from notifier.campaign import Settings
+from notifier.delivery import quota, traffic
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
+from notifier.delivery.limits import CANARY, Limits
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
 from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
-from notifier.delivery.record import Policy, decide
+from notifier.delivery.record import Fate, Policy, decide
 from notifier.delivery.recovery import recover
 from notifier.delivery.relay import Relay, RelayRefused
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport, Tally
-from notifier.delivery.turn import Turn, Wish, take_turn
+from notifier.delivery.traffic import Wait
+from notifier.delivery.turn import Turn, Wish, next_due, take_turn
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
 from notifier.dkim import Signer
@@ -38,6 +41,7 @@ from notifier.errors import RelayUnavailable
 from notifier.model import Entry, from_ms, to_ms
 from notifier.storage import deliveries
 from notifier.storage import pace as pace_rows
+from notifier.storage.cycle import Connection as Transaction
 from notifier.storage.cycle import Cycle
 from notifier.vault import Vault
 
@@ -88,6 +92,8 @@ class Run:
         self._order = order
         self._clock = clock
         self._policy = Policy.of(settings)
+        self._limits = Limits.of(settings)
+        self._last_turn: datetime | None = None
         self._outbox = Outbox(vault, clock)
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
@@ -145,9 +151,7 @@ class Run:
         """Recover, see whether anything is due, and open the first session before anything is claimed. False:
         there is nothing to run for."""
         now, wave_id = self._clock(), self._order.wave_id
-        self._epoch, fates = await self._cycle.write(
-            partial(recover, vault=self._vault, policy=self._policy, now=now, roll=random.random())  # noqa: S311
-        )
+        self._epoch, fates = await self._cycle.write(partial(self._recover, now=now))
         self._tally.recovered = len(fates)
         self._mail_log.write(fates)
         left = await self._cycle.read(partial(deliveries.left, wave_id=wave_id))
@@ -157,13 +161,11 @@ class Run:
             self._outbox.pause_words = paused
             return False
         await self._put_gate(self._relays.current)
-        if self._order.limit is not None:
-            pick = partial(deliveries.spread, now_ms=to_ms(now), most=self._order.limit, wave_id=wave_id)
-            self._picked = deque(await self._cycle.read(pick))
+        await self._pick(now)
         due = await self._next_due()
-        if due is None or (due > to_ms(now) and not self._order.wait):
+        if due is None or (due.until_ms > to_ms(now) and not self._order.wait):
             return False
-        if due <= to_ms(now):
+        if due.until_ms <= to_ms(now):
             try:
                 self._relays.keep(
                     *await self._relays.open(patience_seconds=FIRST_PATIENCE, stopping=self._outbox.stopping)
@@ -173,6 +175,25 @@ class Run:
                 await self._settle()
                 return False
         return True
+
+    def _recover(self, connection: Transaction, now: datetime) -> tuple[int, list[Fate]]:
+        roll = random.random()  # noqa: S311
+        epoch, fates = recover(connection, vault=self._vault, policy=self._policy, now=now, roll=roll)
+        quota.take_over(connection, self._limits, fates, now)
+        return epoch, fates
+
+    async def _pick(self, now: datetime) -> None:
+        """With a limit, and for the canary, the first are chosen from every segment."""
+        allowed = await self._cycle.read(partial(quota.read, limits=self._limits, now=now))
+        limit = self._order.limit
+        if allowed.canary:
+            left = max(0, self._limits.canary - allowed.begun.get(CANARY, 0))
+            limit = left if limit is None else min(left, limit)
+        if limit is None:
+            return
+        closed = traffic.resting(await self._cycle.read(traffic.read), to_ms(now))
+        pick = partial(deliveries.spread, now_ms=to_ms(now), most=limit, wave_id=self._order.wave_id, resting=closed)
+        self._picked = deque(await self._cycle.read(pick))
 
     async def _put_gate(self, relay: Relay) -> None:
         """The relay's own pace, and its own row."""
@@ -212,6 +233,8 @@ class Run:
         lease = gate.wish(self._turnstile.now(), outbox.unwritten, room) if gate else None
         if lease is not None:
             room = min(room, lease.slots)
+        if self._picked is not None and not self._picked and self._order.limit is None:
+            self._picked = None  # those were the canary's
         if self._picked is not None:
             batch = [self._picked.popleft() for _ in range(min(room, len(self._picked)))]
         now = self._clock()
@@ -233,22 +256,28 @@ class Run:
             pause_words=outbox.pause_words,
             by=self._order.by,
             now=now,
+            provider_of=self._relays.current.rules.provider,
+            limits=self._limits,
+            last=self._last_turn,
+            outstanding=self._outstanding,
         )
         turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
-        await self._took(turn, gate, lease, batch)
+        self._last_turn = now
+        await self._took(turn, gate, lease, batch or [])
         return turn
 
-    async def _took(self, turn: Turn, gate: Gate | None, lease: Lease | None, batch: list[int] | None) -> None:
+    async def _took(self, turn: Turn, gate: Gate | None, lease: Lease | None, batch: list[int]) -> None:
         """After the commit: these claims may go out."""
         outbox = self._outbox
         if gate is not None and lease is not None:
             if turn.overtaken is not None:
                 gate.overtaken(turn.overtaken)
-                if batch and self._picked is not None:
-                    self._picked.extendleft(reversed(batch))
             elif turn.leased:
                 gate.granted(lease)
             await self._turnstile.lease_changed()
+        if self._picked is not None:
+            untried = batch if turn.overtaken is not None else batch[turn.room :]
+            self._picked.extendleft(reversed(untried))
         self._outstanding += len(turn.claims) - len(turn.fates)
         outbox.put(turn.claims)
         for fate in turn.fates:
@@ -290,10 +319,13 @@ class Run:
             return POLL_SECONDS
         return min(POLL_SECONDS, max(0.01, due_in))
 
-    async def _next_due(self) -> int | None:
-        return await self._cycle.read(
-            partial(deliveries.next_due, wave_id=self._order.wave_id, resend=self._policy.resends)
-        )
+    async def _next_due(self) -> Wait | None:
+        return await self._cycle.read(self._due_now)
+
+    def _due_now(self, connection: Transaction) -> Wait | None:
+        allowed = quota.read(connection, self._limits, self._clock())
+        wave_id, resend = self._order.wave_id, self._policy.resends
+        return next_due(connection, traffic.read(connection), allowed, wave_id=wave_id, resend=resend)
 
     async def _settle(self) -> None:
         """A last cycle that claims nothing."""
@@ -306,7 +338,8 @@ class Run:
         return self._tally.report(
             reason,
             left=left,
-            next_due=None if due is None else max(from_ms(due), self._clock()),
+            next_due=None if due is None else max(from_ms(due.until_ms), self._clock()),
+            waits_because="" if due is None else due.why,
             paused_reason=self._outbox.pause_words if reason == "paused" else "",
         )
 

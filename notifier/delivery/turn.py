@@ -6,13 +6,20 @@ all of it commits together or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from notifier.delivery import quota, traffic
+from notifier.delivery.lanes import Lane
+from notifier.delivery.limits import Limits
 from notifier.delivery.pace import Lease
 from notifier.delivery.pause import pause_now
+from notifier.delivery.quota import Quota
 from notifier.delivery.record import Decision, Ended, Fate, record_all
+from notifier.delivery.rules import Provider
 from notifier.delivery.states import Event, State, advance
+from notifier.delivery.traffic import Wait
 from notifier.model import Entry, to_ms
 from notifier.storage import cycle, deliveries, pace
 from notifier.storage.cycle import Connection
@@ -24,7 +31,8 @@ from notifier.vault import Vault
 class Wish:
     """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``notes``: entries
     about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
-    empty = pause the campaign."""
+    empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
+    ``last``: when the cycle before was; ``outstanding``: claimed by then and not recorded."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -39,17 +47,24 @@ class Wish:
     pause_words: str
     by: str
     now: datetime
+    provider_of: Callable[[str], Provider]
+    limits: Limits
+    last: datetime | None
+    outstanding: int
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What it brought back. ``next_due``: asked only when nothing was claimed; ``overtaken``: the pace's bucket, when
-    somebody else had moved it (nothing was claimed then)."""
+    """What it brought back. ``room``: how many might have been claimed; ``next_due``: asked only when nothing was
+    claimed, with what stands before it (``why``); ``overtaken``: the pace's bucket, when somebody else had moved it
+    (nothing was claimed then)."""
 
     fates: list[Fate]
     claims: list[Claim]
+    room: int
     paused: str | None = None
     next_due: int | None = None
+    why: str = ""
     leased: bool = False
     overtaken: int | None = None
 
@@ -57,30 +72,61 @@ class Turn:
 def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     """One cycle, in the caller's transaction."""
     cycle.append(connection, wish.notes)
-    fates = record_all(connection, vault, wish.ends)
+    lanes = traffic.read(connection)
+    fates = record_all(connection, vault, traffic.move(connection, lanes, wish.ends, wish.provider_of))
+    allowed = _count(connection, wish, fates)
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
+    elif wish.outstanding == len(fates):
+        allowed.sing(connection, wish.by)
     paused = deliveries.paused_reason(connection)
     lease, overtaken = wish.lease, None
     if lease is not None:
         stored = pace.stored(connection, wish.relay)
         overtaken = stored if stored != lease.was else None
-    claims = _claim(connection, wish) if wish.room > 0 and paused is None and overtaken is None else []
+    room = min(wish.room, allowed.allowance.most)
+    claims: list[Claim] = []
+    if room > 0 and paused is None and overtaken is None:
+        claims = _claim(connection, wish, room, traffic.resting(lanes, to_ms(wish.now)))
+        allowed.count(connection, len(claims))
     leased = False
     if lease is not None and overtaken is None and (claims or wish.unwritten) and lease.until != lease.was:
         leased = pace.lease(connection, wish.relay, lease.was, lease.until)
     due = None
     if not claims:
-        due = deliveries.next_due(connection, wave_id=wish.wave_id, resend=wish.resends)
-    return Turn(fates, claims, paused, due, leased, overtaken)
+        due = next_due(connection, lanes, allowed, wave_id=wish.wave_id, resend=wish.resends)
+    until, why = (None, "") if due is None else (due.until_ms, due.why)
+    return Turn(fates, claims, room, paused, until, why, leased, overtaken)
 
 
-def _claim(connection: Connection, wish: Wish) -> list[Claim]:
+def next_due(
+    connection: Connection, lanes: dict[str, Lane], allowed: Quota, *, wave_id: int | None, resend: bool
+) -> Wait | None:
+    """When the next delivery may be claimed; None if none waits."""
+    now_ms = to_ms(allowed.now)
+    return allowed.later(traffic.next_due(connection, lanes, wave_id=wave_id, resend=resend, now_ms=now_ms))
+
+
+def _count(connection: Connection, wish: Wish, fates: list[Fate]) -> Quota:
+    """The counters after what has ended, and after an hour that has."""
+    quota.carry(connection, wish.limits, last=wish.last, now=wish.now, outstanding=wish.outstanding)
+    if any(fate.kind == "released" for fate in fates):
+        quota.give_back(connection, wish.limits, fates, canary=True)
+    return quota.read(connection, wish.limits, wish.now)
+
+
+def _claim(connection: Connection, wish: Wish, room: int, resting: list[str]) -> list[Claim]:
     now_ms = to_ms(wish.now)
     if wish.resends:
         again = advance(State.IN_DOUBT, Event.RESEND)
         deliveries.resend(connection, state=again, now_ms=now_ms, wave_id=wish.wave_id)
     ids = deliveries.claim(
-        connection, now_ms=now_ms, epoch=wish.epoch, most=wish.room, wave_id=wish.wave_id, among=wish.among
+        connection,
+        now_ms=now_ms,
+        epoch=wish.epoch,
+        most=room,
+        wave_id=wish.wave_id,
+        among=None if wish.among is None else wish.among[:room],
+        resting=resting,
     )
     return deliveries.fetch(connection, ids)

@@ -118,13 +118,13 @@ def _real(settings: Settings, undecided: int | None) -> Iterator[Finding]:
         yield _blank("pace.hours", 'say when to send ("08:00-20:00")')
     if pace.hotline_per_hour is None and pace.hotline_per_day is None:
         yield _blank("pace.hotline_per_hour", "say how many messages per hour (or per day) the helpline can bear")
-    if pace.hours or pace.hotline_per_hour or pace.hotline_per_day or pace.canary or pace.providers:
+    if pace.providers:
         # Said rather than passed over: somebody would go to bed on it.
         yield Finding(
             "pace-not-kept",
-            "[pace]",
-            "this version keeps relay.rate alone: hours, hotline caps, canary and providers are not kept yet; "
-            "send with --limit, by day, with somebody watching",
+            "pace.providers",
+            "no pace of its own for each provider is kept yet: relay.rate, hours, helpline caps and canary "
+            "hold, and a provider that asks for it is given rest",
             "warning",
         )
     if settings.households.adult_dependants is None:

@@ -35,8 +35,12 @@ async def pause(connection: AsyncConnection, reason: str, now_ms: int) -> bool:
 
 
 async def resume(connection: AsyncConnection) -> bool:
-    """Allow claims again. False: it was not paused."""
+    """Allow claims again; whoever resumes after the canary has passed it for good. False: it was not paused."""
     changed = await connection.execute(
-        text("UPDATE campaign SET paused_reason = NULL, paused_ms = NULL WHERE id = 1 AND paused_reason IS NOT NULL")
+        text(
+            "UPDATE campaign SET paused_reason = NULL, paused_ms = NULL, "
+            "canary = CASE WHEN canary = 'reached' THEN 'passed' ELSE canary END "
+            "WHERE id = 1 AND paused_reason IS NOT NULL"
+        )
     )
     return changed.rowcount == 1

@@ -13,6 +13,7 @@ from sqlite3 import Connection
 
 # Mail that was approved. The words of the partial index deliveries_due, so that SQLite uses it.
 _WAITING = "channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"
+_NOT_RESTING = "provider NOT IN (SELECT value FROM json_each(:resting)) AND "
 _OF_WAVE = "(:wave_id IS NULL OR wave_id = :wave_id)"
 PRIORITIES = (0, 1, 2)  # people/rounds.py says whose is which
 
@@ -32,6 +33,22 @@ _DUE = (
     "ORDER BY priority, due_ms, id LIMIT :most"
 )
 _NEXT_DUE = f"SELECT MIN(due_ms) FROM ({_of_each_priority('due_ms', _OF_WAVE, '1')})"  # noqa: S608
+
+# While lanes rest, the others are walked along the index deliveries_lane: a million deliveries that wait in a lane at
+# rest must not be walked over to reach the few that are due in another.
+_ALONG = f"FROM deliveries INDEXED BY deliveries_lane WHERE {_WAITING}"
+_LANES = (
+    f"WITH RECURSIVE lane(name) AS (SELECT * FROM (SELECT provider {_ALONG} ORDER BY provider LIMIT 1) "  # noqa: S608
+    f"UNION ALL SELECT (SELECT provider {_ALONG} AND provider > name ORDER BY provider LIMIT 1) FROM lane "
+    "WHERE name IS NOT NULL) SELECT name FROM lane WHERE name IS NOT NULL"
+)
+_OF_LANE = (
+    f"SELECT due_ms, id {_ALONG} AND provider = :provider AND priority = :priority AND due_ms <= :now "
+    f"AND {_OF_WAVE} ORDER BY due_ms, id LIMIT :most"
+)
+_NEXT_OF_LANE = (
+    f"SELECT due_ms {_ALONG} AND provider = :provider AND priority = :priority AND {_OF_WAVE} ORDER BY due_ms LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +144,17 @@ def claim(
     most: int,
     wave_id: int | None = None,
     among: Sequence[int] | None = None,
+    resting: Sequence[str] = (),
 ) -> list[int]:
     """Mark at most ``most`` due deliveries SENDING, by priority, the longest due first; their ids. ``among``: only
-    these."""
+    these; ``resting``: providers of which none is taken."""
+    if resting and among is None:
+        among = _due_elsewhere(connection, now_ms, most, wave_id, resting)
     chosen = (
         _DUE
         if among is None
-        else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_WAITING} "  # noqa: S608
-        "AND due_ms <= :now LIMIT :most"
+        else f"SELECT id FROM deliveries WHERE id IN (SELECT value FROM json_each(:among)) AND {_NOT_RESTING}"  # noqa: S608
+        f"{_WAITING} AND due_ms <= :now LIMIT :most"
     )
     rows = connection.execute(
         "UPDATE deliveries SET state = 'sending', attempt = attempt + 1, epoch = :epoch, started_ms = :now, "  # noqa: S608
@@ -145,9 +165,29 @@ def claim(
             "most": most,
             "wave_id": wave_id,
             "among": None if among is None else json.dumps(list(among)),
+            "resting": json.dumps(list(resting)),
         },
     )
     return [row[0] for row in rows.fetchall()]
+
+
+def _due_elsewhere(
+    connection: Connection, now_ms: int, most: int, wave_id: int | None, resting: Sequence[str]
+) -> list[int]:
+    """What :data:`_DUE` would choose, did the lanes that rest not exist."""
+    chosen: list[int] = []
+    lanes = _open_lanes(connection, resting)
+    for priority in PRIORITIES:
+        values = {"now": now_ms, "most": most - len(chosen), "wave_id": wave_id, "priority": priority}
+        found = sorted(row for lane in lanes for row in connection.execute(_OF_LANE, {**values, "provider": lane}))
+        chosen += [number for _, number in found[: most - len(chosen)]]
+        if len(chosen) == most:
+            break
+    return chosen
+
+
+def _open_lanes(connection: Connection, resting: Sequence[str]) -> list[str]:
+    return [name for (name,) in connection.execute(_LANES) if name not in resting]
 
 
 def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
@@ -182,14 +222,17 @@ def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
     return tuple(Informed(*row) for row in rows)
 
 
-def spread(connection: Connection, *, now_ms: int, most: int, wave_id: int | None) -> list[int]:
-    """The ids of at most ``most`` due deliveries, taken in turn from every segment."""
+def spread(
+    connection: Connection, *, now_ms: int, most: int, wave_id: int | None, resting: Sequence[str] = ()
+) -> list[int]:
+    """The ids of at most ``most`` due deliveries, taken in turn from every segment. ``resting``: of these providers
+    none."""
     rows = connection.execute(
         "SELECT id FROM (SELECT id, priority, due_ms, "  # noqa: S608
         "row_number() OVER (PARTITION BY segment_id ORDER BY due_ms, id) AS place "
-        f"FROM deliveries WHERE {_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
+        f"FROM deliveries WHERE {_NOT_RESTING}{_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
         "ORDER BY place, priority, due_ms, id LIMIT :most",
-        {"now": now_ms, "most": most, "wave_id": wave_id},
+        {"now": now_ms, "most": most, "wave_id": wave_id, "resting": json.dumps(list(resting))},
     )
     return [row[0] for row in rows]
 
@@ -203,10 +246,15 @@ def approved_after(connection: Connection, *, after: int, most: int, wave_id: in
     return [row[0] for row in rows]
 
 
-def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> int | None:
-    """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too."""
-    row = connection.execute(_NEXT_DUE, {"wave_id": wave_id}).fetchone()
-    dues = [int(row[0])] if row[0] is not None else []
+def next_due(connection: Connection, *, wave_id: int | None, resend: bool, resting: Sequence[str] = ()) -> int | None:
+    """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too; ``resting``: those
+    of these providers do not."""
+    if resting:
+        found = [next_due_of_lane(connection, lane, wave_id=wave_id) for lane in _open_lanes(connection, resting)]
+        dues = [due for due in found if due is not None]
+    else:
+        row = connection.execute(_NEXT_DUE, {"wave_id": wave_id}).fetchone()
+        dues = [int(row[0])] if row[0] is not None else []
     if resend:
         row = connection.execute(
             "SELECT MIN(due_ms) FROM deliveries WHERE wave_id IN (SELECT id FROM waves) AND state = 'in_doubt' "  # noqa: S608
@@ -215,6 +263,13 @@ def next_due(connection: Connection, *, wave_id: int | None, resend: bool) -> in
         ).fetchone()
         dues += [int(row[0])] if row[0] is not None else []
     return min(dues, default=None)
+
+
+def next_due_of_lane(connection: Connection, provider: str, *, wave_id: int | None) -> int | None:
+    """When the next mail delivery of this provider is due; None if none waits."""
+    values = {"wave_id": wave_id, "provider": provider}
+    found = [connection.execute(_NEXT_OF_LANE, {**values, "priority": priority}).fetchone() for priority in PRIORITIES]
+    return min((int(row[0]) for row in found if row is not None), default=None)
 
 
 # -- moving --------------------------------------------------------------------------------------------------------

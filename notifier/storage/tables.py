@@ -39,6 +39,7 @@ class Campaign(SQLModel, table=True):
     paused_ms: int | None = Field(default=None, sa_type=BigInteger)
     returns_read_ms: int | None = Field(default=None, sa_type=BigInteger)
     sender_epoch: int = 0
+    canary: str = _plain()  # reached: paused for it | passed: somebody resumed after that
 
 
 class Import(SQLModel, table=True):
@@ -469,6 +470,16 @@ class Delivery(SQLModel, table=True):
             sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
         ),
+        # While lanes rest, the others are walked along one by one, however many deliveries wait in those.
+        Index(
+            "deliveries_lane",
+            "provider",
+            "priority",
+            "due_ms",
+            "id",
+            sqlite_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+        ),
         Index(
             "deliveries_sending",
             "id",
@@ -559,3 +570,23 @@ class Pace(SQLModel, table=True):
     __tablename__ = "pace"
     name: str = Field(primary_key=True)
     next_us: int = Field(sa_type=BigInteger)
+
+
+class LaneState(SQLModel, table=True):
+    """What a provider's replies did to its lane (delivery/lanes.py). No row: it was never told to wait."""
+
+    __tablename__ = "lanes"
+    provider: str = Field(primary_key=True)
+    factor: float
+    throttles: int
+    until_ms: int = Field(sa_type=BigInteger)  # it rests until then; 0 = it does not
+    since_ms: int = Field(sa_type=BigInteger)  # the factor's last change
+    why: str
+
+
+class Begun(SQLModel, table=True):
+    """How many deliveries were begun in a local hour or day, or until the canary (delivery/limits.py)."""
+
+    __tablename__ = "begun"
+    name: str = Field(primary_key=True)
+    number: int = Field(sa_type=BigInteger)

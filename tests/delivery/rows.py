@@ -112,6 +112,7 @@ class Rows:
         children: tuple[str, ...] = (),
         state: str = "queued",
         due_ms: int = 0,
+        provider: str = "other",
     ) -> list[int]:
         """A contact, the persons it informs, their notifications and an approved delivery for each address."""
         ids = []
@@ -138,8 +139,17 @@ class Rows:
                 delivery_id = connection.execute(
                     "INSERT INTO deliveries (token, wave_id, segment_id, contact_id, channel, state, batch_id, "
                     "attempt, retries, doubts, epoch, provider, due_ms, since_ms) VALUES "
-                    "(?, ?, ?, ?, 'mail', ?, ?, 0, 0, 0, 0, 'other', ?, 0)",
-                    (token, wave_id, segments[segment], contact_id, state, batch_id if approved else None, due_ms),
+                    "(?, ?, ?, ?, 'mail', ?, ?, 0, 0, 0, 0, ?, ?, 0)",
+                    (
+                        token,
+                        wave_id,
+                        segments[segment],
+                        contact_id,
+                        state,
+                        batch_id if approved else None,
+                        provider,
+                        due_ms,
+                    ),
                 ).lastrowid
                 for number, known_as in enumerate(children or (forename,)):
                     person = self.vault.digest("person", str(line), str(number))
@@ -175,7 +185,7 @@ class Rows:
         """Everything that sending can change."""
         return [
             row
-            for table in ("deliveries", "attempts", "entries", "notifications", "campaign", "pace")
+            for table in ("deliveries", "attempts", "entries", "notifications", "campaign", "pace", "lanes", "begun")
             for row in self.all(f"SELECT * FROM {table}")
         ]
 

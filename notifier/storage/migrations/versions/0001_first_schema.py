@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("paused_ms", sa.BigInteger(), nullable=True),
         sa.Column("returns_read_ms", sa.BigInteger(), nullable=True),
         sa.Column("sender_epoch", sa.Integer(), nullable=False),
+        sa.Column("canary", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -120,6 +121,22 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'complete'"),
         )
 
+    op.create_table(
+        "begun",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "lanes",
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("factor", sa.Float(), nullable=False),
+        sa.Column("throttles", sa.Integer(), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("provider"),
+    )
     op.create_table(
         "pace",
         sa.Column("name", sa.String(), nullable=False),
@@ -407,6 +424,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
         )
         batch_op.create_index(
+            "deliveries_lane",
+            ["provider", "priority", "due_ms", "id"],
+            unique=False,
+            sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+        )
+        batch_op.create_index(
             "deliveries_reference",
             ["reference"],
             unique=False,
@@ -660,6 +684,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("replaces_id IS NOT NULL"),
         )
         batch_op.drop_index(
+            "deliveries_lane",
+            sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+            postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "deliveries_due",
             sqlite_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
             postgresql_where=sa.text("channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"),
@@ -708,6 +737,8 @@ def downgrade() -> None:
     op.drop_table("batches")
     op.drop_table("waves")
     op.drop_table("pace")
+    op.drop_table("lanes")
+    op.drop_table("begun")
     with op.batch_alter_table("imports", schema=None) as batch_op:
         batch_op.drop_index(
             "imports_once", sqlite_where=sa.text("state = 'complete'"), postgresql_where=sa.text("state = 'complete'")
