@@ -83,6 +83,10 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     run("approve", "--request", expect=2)
     run("approve", "--out", dossier, expect=2)
     assert "exists already" in run("approve", "--request", "--out", dossier, expect=2)
+    with pytest.MonkeyPatch.context() as changed:  # a dossier that could not be written is not the one that counts
+        changed.setenv("NOTIFIER_RELAY__PORT", "26")
+        assert "exists already" in run("approve", "--request", "--out", dossier, expect=2)
+        assert "no folder" in run("approve", "--request", "--out", base / "nowhere" / "dossier.zip", expect=2)
     message = (dossier / "manifest.sha256").read_bytes()
     assert message.decode().split()[0] == told["sha256"]
     for hand in (DPO, LEGAL):
