@@ -85,23 +85,23 @@ class Database:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 approved = "SELECT EXISTS (SELECT 1 FROM batches)"
                 is_free = not (await (await driver.execute(approved)).fetchone())[0]
-                holds = False
                 try:
                     if is_free:  # cannot be done inside a transaction
                         await driver.execute("PRAGMA foreign_keys = OFF")
                     await connection.execution_options(notifier_write=True)
                     async with connection.begin():
-                        holds = True
                         if is_free and (await connection.execute(text(approved))).scalar_one():
                             raise StorageError("somebody approved while the plan began: run it again")
-                        yield connection
+                        try:
+                            yield connection
+                        finally:
+                            # While the lock is held: without it, it may be another plan's. Attached, it lives on.
+                            planned_beside(self.path).unlink(missing_ok=True)
                 finally:
                     await driver.execute("PRAGMA foreign_keys = ON")
                     attached = await (await driver.execute("PRAGMA database_list")).fetchall()
                     if any(name == PLANNED for _, name, _ in attached):
                         await driver.execute(f"DETACH DATABASE {PLANNED}")
-                    if holds:  # else it may be that of another plan, for which this one waited in vain
-                        planned_beside(self.path).unlink(missing_ok=True)
 
     @asynccontextmanager
     async def absorb(self) -> AsyncIterator[AsyncConnection]:
