@@ -155,13 +155,14 @@ async def describe_batch(app: App, wave: str) -> tuple[list[str], int]:
 async def request_approval(app: App, wave: str, out: Path, *, overwrite: bool) -> Dossier | None:
     """The dossier of what waits for an approval, written to ``out``, with a PDF where Typst is installed. None: nothing
     waits."""
-    from notifier.notices.dossier.folder import write_dossier
+    from notifier.notices.dossier.folder import check_place, write_dossier
     from notifier.notices.dossier.pdf import PDF, draw_pdf
     from notifier.notices.dossier.requests import request
 
     await know_wave(app, wave)
     for finding in await _sender_findings(app):
         raise OperatorError(finding.text)
+    check_place(out, overwrite=overwrite)
     made = await request(app.database, app.vault, app.settings, app.folder, wave=wave, by=app.by, now=utc_now())
     if made is None:
         return None

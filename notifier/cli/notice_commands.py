@@ -85,7 +85,7 @@ def check(terminal: Terminal, wave: str) -> int:
         lines.append(
             f"{len(errors)} errors block `approve`."
             if errors
-            else "Nothing blocks. Next: `notifier preview`, then `notifier approve`."
+            else f"Nothing blocks. Next: `notifier preview{_of(wave)}`, then `notifier approve{_of(wave)}`."
         )
         terminal.result(body, *lines)
         if errors or (relay and relay.refused):
@@ -177,9 +177,13 @@ def _requested(terminal: Terminal, made: Dossier | None, out: Path) -> int:
         f"Each of {made.required} signers: ssh-keygen -Y sign -n notifier-approval -f KEY manifest.sha256"
         if made.required
         else "No signature is required ([approval] required = 0).",
-        "Next: `notifier approve --signature manifest.sha256.sig`." if made.required else "Next: `notifier approve`.",
+        f"Next: `notifier approve{_of(made.wave)}{made.required * ' --signature manifest.sha256.sig'}`.",
     )
     return 0
+
+
+def _of(wave: str) -> str:
+    return "" if wave == "initial" else f" --wave {wave}"
 
 
 COMMANDS = [preview, check, approve]

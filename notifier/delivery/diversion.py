@@ -32,8 +32,13 @@ class Diversion:
 
     @classmethod
     def of(cls, settings: Settings) -> Diversion | None:
-        """None in a campaign that is no rehearsal."""
-        return None if settings.drill is None else cls(settings.drill.recipients, settings.relay.host)
+        """None in a campaign that is no rehearsal. Of two relays the one that is not on this machine counts: it may
+        take over in the middle of a run."""
+        if settings.drill is None:
+            return None
+        relay = settings.relay
+        hosts = [relay.host, *([relay.fallback.host] if relay.fallback else [])]
+        return cls(settings.drill.recipients, next((host for host in hosts if not is_loopback(host)), relay.host))
 
     def address(self, wanted: str) -> str:
         """The address to write to in place of ``wanted``: always the same one for the same mailbox."""

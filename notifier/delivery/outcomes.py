@@ -65,10 +65,13 @@ def enhanced_code(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def classify(phase: Phase, code: int, text: str, *, rules: Rulebook, provider: str = OTHER) -> Outcome:
+def classify(
+    phase: Phase, code: int, text: str, *, rules: Rulebook, provider: str = OTHER, recipient: str = ""
+) -> Outcome:
     """What the reply ``code text`` means at ``phase``, by the rules of data/providers.toml. ``provider``: of the
-    recipient. ``code`` outside 200 … 599 (a server that talks nonsense) is in doubt after the final dot and temporary
-    before it."""
+    recipient; ``recipient``: as RCPT named it: its echo is no word of the server's (an unknown ``spam@…`` is unknown).
+    ``code`` outside 200 … 599 (a server that talks nonsense) is in doubt after the final dot and temporary before
+    it."""
     enhanced = enhanced_code(text)
     if not 400 <= code < 600:
         # 250 is the usual one; any 2yz after the dot means that the server answers for the message (RFC 5321 4.2.1).
@@ -76,7 +79,8 @@ def classify(phase: Phase, code: int, text: str, *, rules: Rulebook, provider: s
         if phase is Phase.FINAL:
             kind = Kind.ACCEPTED if 200 <= code < 300 else Kind.IN_DOUBT
         return Outcome(kind, phase, code, enhanced, text)
-    verdict = _bounded(rules.verdict(Reply(provider, phase.value, code, enhanced, text)), phase, code, enhanced)
+    words = re.sub(re.escape(recipient), "", text, flags=re.IGNORECASE) if recipient else text
+    verdict = _bounded(rules.verdict(Reply(provider, phase.value, code, enhanced, words)), phase, code, enhanced)
     return Outcome(_KINDS[verdict.action], phase, code, enhanced, text, verdict)
 
 

@@ -348,7 +348,8 @@ class Pipeline(asyncio.Protocol):
             self._heard_command(Phase(phase), transaction, code, text)
 
     def _judge(self, transaction: Transaction, phase: Phase, code: int, text: str) -> Outcome:
-        return classify(phase, code, text, rules=self._rules, provider=transaction.provider)
+        recipient = transaction.envelope.path
+        return classify(phase, code, text, rules=self._rules, provider=transaction.provider, recipient=recipient)
 
     def _last_words(self, phase: str, transaction: Transaction, answer: Answer) -> Outcome:
         if phase is _RSET:

@@ -2,8 +2,8 @@
 
 :func:`decide` says what an outcome means for a delivery: pure, ``now`` and a random number passed in. :func:`record`
 does it, in the caller's transaction: guarded update (id, state, attempt, epoch), attempt row, journal entry, and for a
-failed address what takes its place: an e-mail to the contact's second address after a definite refusal of the first,
-else a letter. All of it commits together or not at all (I4, I1).
+failed address what takes its place: an e-mail to the contact's second address after a definite refusal of the first, or
+where no letter can be sent, else a letter. All of it commits together or not at all (I4, I1).
 
 An outcome that comes late (the guard finds another attempt or epoch) is written down as late, never dropped; if it
 says accepted and the delivery still waits, it is not sent again.
@@ -209,8 +209,9 @@ def _replacement(
     connection: Connection, vault: Vault, held: Claim, decision: Decision, now_ms: int
 ) -> tuple[bytes, str]:
     """What takes the e-mail's place, and so what becomes of its persons: "second_address", "post" or "unreachable".
-    Where the first address only never answered, the second would wait as long: by letter, then."""
-    if decision.event is Event.REFUSE and held.has_second and not held.is_second:
+    Where the first address only never answered, the second would wait as long: by letter, then, if one can be sent."""
+    second = held.has_second and not held.is_second
+    if second and (decision.event is Event.REFUSE or not held.has_postal):
         token = _free_token(connection, vault, held, "mail")
         number = vault.reference_number(token.hex())
         written = deliveries.write_second(

@@ -196,11 +196,12 @@ class Run:
         self._picked = deque(await self._cycle.read(pick))
 
     async def _put_gate(self, relay: Relay) -> None:
-        """The relay's own pace, and its own row."""
-        self._turnstile.gate = None
+        """The relay's own pace, and its own row. The other's gate stands until then: there is none without a gate."""
+        gate = None
         if (rate := relay.section.rate or 0) > 0:
             stored = await self._cycle.read(partial(pace_rows.stored, name=relay.name))
-            self._turnstile.gate = Gate(Pace(rate, relay.section.burst), stored, self._turnstile.now())
+            gate = Gate(Pace(rate, relay.section.burst), stored, self._turnstile.now())
+        self._turnstile.gate = gate
 
     async def _relay_changed(self, relay: Relay, error: RelayUnavailable) -> None:
         """The first relay does not answer: the other takes over, for the rest of the run."""

@@ -12,7 +12,8 @@ accepted    The relay answered 250 after the final dot. Nothing moves it but wha
 delivered   A report says that the recipient's own server took it. A late bounce may still contradict (RFC 3464).
 refused     The address is bad. In the same transaction an e-mail to the contact's second address, or a letter, took its
             place; or its persons are unreachable, until a newer directory gives another way.
-expired     Deferred until the campaign's limit passed. A letter took its place, as for refused.
+expired     Deferred until the campaign's limit passed. A letter took its place; where none can be sent, the
+            second address.
 bounced     Accepted, then returned. A letter takes its place, as for refused.
 withdrawn   Taken back before anything went out. Final.
 to_print    A letter that waits for the next print file. A crash leaves it so. The export of letters moves it on.

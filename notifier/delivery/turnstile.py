@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import datetime
 
 from notifier.delivery.outbox import Outbox
@@ -35,10 +36,13 @@ class Turnstile:
         if self.gate is None:
             return outbox.is_running()
         async with self._lock:
-            while outbox.is_running() and not self.gate.take(self.now()):
-                wait = self.gate.opens_at() - self.now()
+            # While somebody waits, the gate may be exchanged for that of another relay, which may have none.
+            while outbox.is_running() and (gate := self.gate) is not None and not gate.take(self.now()):
+                wait = gate.opens_at() - self.now()
                 if wait > 0:
-                    await asyncio.sleep(wait / 1e6)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait / 1e6):
+                            await outbox.stopping.wait()
                 else:
                     # Open, but the lease does not cover a command so late: the next cycle extends it.
                     async with self._leased:

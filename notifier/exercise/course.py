@@ -264,6 +264,8 @@ class Course:
         if self.decide("approve", question, (YES, NO), YES) == NO:
             raise Declined("arrêté : les textes n'ont pas été approuvés")
         made = self._commands("approve").body
+        if made["batch"] is None:  # approved before the drill was cut off
+            return {"notifications": waiting}
         return {"notifications": made["notifications"], "batch": made["batch"], "digest": made["digest"]}
 
     def _send(self) -> dict[str, Any]:

@@ -109,9 +109,15 @@ def _to_first_notice(steps: Mapping[str, StepTaken]) -> float | None:
     return round((_at(first) - _at(steps["init"].began)).total_seconds(), 1)
 
 
+def _accepted(steps: Mapping[str, StepTaken]) -> int:
+    """Messages that the relay accepted, by the journal: a sending that was cut off and run again counts as one."""
+    outcomes = _fact(steps, "export", "outcomes") or {}
+    return int(outcomes.get("delivery_accepted") or _fact(steps, "send", "accepted") or 0)
+
+
 def _measured(steps: Mapping[str, StepTaken]) -> float:
     """Messages per second while messages went out; 0 if none did."""
-    accepted = int(_fact(steps, "send", "accepted") or 0)
+    accepted = _accepted(steps)
     first, last = _fact(steps, "export", "first_accepted"), _fact(steps, "export", "last_accepted")
     if accepted > 1 and first and last and (span := (_at(last) - _at(first)).total_seconds()) > 0:
         return (accepted - 1) / span
@@ -122,7 +128,7 @@ def _measured(steps: Mapping[str, StepTaken]) -> float:
 def _projections(
     source: Settings, steps: Mapping[str, StepTaken], measured: float, real_size: int, now: datetime
 ) -> Iterator[Projection]:
-    persons, accepted = _fact(steps, "status", "persons"), _fact(steps, "send", "accepted")
+    persons, accepted = _fact(steps, "status", "persons"), _accepted(steps)
     if not persons or not accepted or not measured:
         return
     for size in (real_size,) if real_size else SIZES:

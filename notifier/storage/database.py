@@ -92,13 +92,16 @@ class Database:
                     async with connection.begin():
                         if is_free and (await connection.execute(text(approved))).scalar_one():
                             raise StorageError("somebody approved while the plan began: run it again")
-                        yield connection
+                        try:
+                            yield connection
+                        finally:
+                            # While the lock is held: without it, it may be another plan's. Attached, it lives on.
+                            planned_beside(self.path).unlink(missing_ok=True)
                 finally:
                     await driver.execute("PRAGMA foreign_keys = ON")
                     attached = await (await driver.execute("PRAGMA database_list")).fetchall()
                     if any(name == PLANNED for _, name, _ in attached):
                         await driver.execute(f"DETACH DATABASE {PLANNED}")
-                    planned_beside(self.path).unlink(missing_ok=True)
 
     @asynccontextmanager
     async def absorb(self) -> AsyncIterator[AsyncConnection]:

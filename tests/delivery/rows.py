@@ -176,9 +176,10 @@ class Rows:
         return dict(self.all("SELECT state, COUNT(*) FROM deliveries GROUP BY state"))
 
     def entries(self, kind: str | None = None) -> list[dict]:
+        """The journal's, without the one that it begins with."""
         import json
 
-        rows = self.all("SELECT kind, body FROM entries ORDER BY id")
+        rows = self.all("SELECT kind, body FROM entries WHERE kind <> 'campaign_created' ORDER BY id")
         return [json.loads(body) for found, body in rows if kind in (None, found)]
 
     def snapshot(self) -> list[tuple]:

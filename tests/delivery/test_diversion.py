@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.campaign import DrillSection, Settings
+from notifier.campaign import DrillSection, RelayAccess, Settings
 from notifier.delivery.diversion import Diversion, is_marked
 from notifier.delivery.envelopes import prepare
 from notifier.delivery.transaction import Envelope, EnvelopeError
@@ -85,6 +85,15 @@ def test_i2_without_a_list_only_invented_mailboxes_on_this_machine(drill, folder
     else:
         with pytest.raises(EnvelopeError, match="sink"):
             sink.verify(envelope(recipient, message))
+
+
+def test_i2_a_second_relay_must_be_on_this_machine_too(settings):
+    for host, goes in (("localhost", True), ("smtp.mutuelle-clairval.fr", False)):
+        relay = settings.relay.model_copy(update={"fallback": RelayAccess(host=host, port=2526)})
+        drill = settings.model_copy(update={"drill": DrillSection(), "relay": relay})
+        diversion = Diversion.of(drill)
+        assert diversion is not None
+        assert diversion.admits(INVENTED[0]) is goes
 
 
 def test_i2_a_drill_without_its_diversion_and_a_campaign_with_one_prepare_nothing(vault, settings, drill, folder):

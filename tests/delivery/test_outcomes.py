@@ -43,6 +43,23 @@ def test_there_are_enough_of_them_and_no_rule_is_idle():
     assert idle == []
 
 
+@pytest.mark.parametrize("address", ["spam@a.example", "Rate@a.example", "cabinet@black-optique.example"])
+@pytest.mark.parametrize("words", [
+    "<{}>: Recipient address rejected: User unknown in local recipient table", "5.1.1 <{}>: user unknown",
+])  # fmt: skip
+def test_an_address_is_no_word_of_the_servers(address, words):
+    """An unknown mailbox goes to the post, whatever it is called; its echo must not be taken for a verdict on us."""
+    text = words.format(address.lower())
+    outcome = classify(Phase.RCPT, 550, text, rules=RULES, recipient=address)
+    assert (outcome.kind, outcome.text) == (Kind.REFUSED, text)
+
+
+def test_an_address_of_theirs_is():
+    text = "mail refused, write to abuse@provider.example"
+    outcome = classify(Phase.RCPT, 550, text, rules=RULES, recipient="camille@provider.example")
+    assert outcome.kind is Kind.PROVIDER_WAIT
+
+
 def test_the_enhanced_code_is_kept_apart():
     assert judged("rcpt", 550, "5.1.1 no\n5.1.1 really").enhanced == "5.1.1"
     assert judged("rcpt", 550, "192.0.2.1 is blocked").enhanced == ""

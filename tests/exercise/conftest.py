@@ -18,7 +18,8 @@ __all__ = ["sink"]  # a fixture
 
 @dataclass
 class Operator:
-    """Starts each command as a process; the power goes out before ``cut_at``, once."""
+    """Starts each command as a process; the power goes out, once, when ``cut_at`` has done its work and before anybody
+    has noted it."""
 
     cut_at: str = ""
     typed: list[str] = field(default_factory=list)
@@ -26,10 +27,11 @@ class Operator:
     def __call__(self, arguments: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         command = arguments[4]
         self.typed.append(command)
+        done = nursery().run(arguments, dict(environment))
         if command == self.cut_at:
             self.cut_at = ""
             raise KeyboardInterrupt
-        return nursery().run(arguments, dict(environment))
+        return done
 
 
 @dataclass(frozen=True)

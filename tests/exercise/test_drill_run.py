@@ -37,6 +37,9 @@ def test_i5_a_drill_that_was_cut_off_goes_on_where_it_was(drilled):
     assert drilled.operator.typed == ["approve", "send", "status", "proof", "proof"]
     assert drilled.done.went_well
     assert not drilled.done.already
+    book = json.loads((drilled.folder / "exercice.json").read_text("utf-8"))
+    facts = {step["name"]: step["facts"] for step in book["steps"]}
+    assert facts["approve"]["notifications"] == facts["plan"]["notifications"] > 0, "approved before the cut"
 
 
 def test_the_report_tells_times_decisions_errors_and_what_would_have_stopped(drilled):

@@ -10,11 +10,14 @@ import shutil
 import subprocess
 import zipfile
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from notifier.campaign import shipped
+from notifier.cli.notice_commands import _requested
+from notifier.cli.terminal import Terminal
 from notifier.errors import OperatorError
 from notifier.notices.approval import approve, load_batch, verify_bound
 from notifier.notices.dossier.folder import write_dossier
@@ -171,6 +174,27 @@ def test_i7_the_same_state_gives_the_same_bytes_and_one_entry(desk, settings, tm
     with pytest.raises(OperatorError, match="is no dossier"):
         write_dossier(mine, files, overwrite=True)
     assert [path.name for path in mine.iterdir()] == ["novel.txt"]
+
+
+def test_what_to_run_next_names_the_round(desk, settings, tmp_path, capsys):
+    """Without it, `approve` would look at the first round, say that nothing waits there, and end with 0."""
+    settings = asking(settings, 2)
+
+    async def story():
+        async with desk() as at:
+            await at.run("UPDATE waves SET name = 'rappel'")
+            parts = (at.database, at.vault, settings, at.folder)
+            with pytest.raises(OperatorError, match="`notifier approve --wave rappel --signature FILE`"):
+                await approve(*parts, wave="rappel", by="ops", now=AT)
+            return await request(*parts, wave="rappel", by="ops", now=AT)
+
+    terminal = Terminal(tmp_path, "ops", as_json=False, assume_yes=True)
+    dossier = asyncio.run(story())
+    assert _requested(terminal, dossier, tmp_path) == 0
+    signature = "--signature manifest.sha256.sig"
+    assert f"Next: `notifier approve --wave rappel {signature} {signature}`." in capsys.readouterr().out
+    assert _requested(terminal, replace(dossier, required=0), tmp_path) == 0
+    assert "Next: `notifier approve --wave rappel`." in capsys.readouterr().out
 
 
 @pytest.mark.thorough

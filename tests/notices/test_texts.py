@@ -9,7 +9,7 @@ import pytest
 
 from notifier.campaign import NotExposed, Settings
 from notifier.errors import TemplateError
-from notifier.model import PersonalFields, SegmentKey, WaveKind
+from notifier.model import Audience, Form, PersonalFields, SegmentKey, WaveKind
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import compile_segment
 from notifier.notices.compose import compose
@@ -155,6 +155,18 @@ def test_i1_the_childrens_notice_names_them_all_and_speaks_to_the_representative
     assert "Bonjour Élodie Martin," in reading.text
     assert "vous recevez un autre message" in reading.text
     assert "Élodie Martin" in reading.subject
+
+
+@pytest.mark.parametrize(("language", "said"), [
+    ("fr", "pour un ou plusieurs des enfants nommés plus haut :"),
+    ("en", "for one or more of the children named above:"),
+])  # fmt: skip
+def test_a_family_s_notice_does_not_say_that_each_datum_of_each_child_came_out(
+    catalogue, settings, make_key, somebody, language, said
+):
+    """Its segment carries the union: of brother and sister one may be in the one file, and one in the other."""
+    key = make_key(Audience.DEPENDANT, form=Form.CHILDREN, incidents=("viamedis", "almerys"), language=language)
+    assert read(key, catalogue, settings, somebody).count(said) == 2
 
 
 def test_the_subject_says_for_whom_because_mailboxes_are_shared(catalogue, settings, make_key, somebody):

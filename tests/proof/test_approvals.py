@@ -83,6 +83,10 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     run("approve", "--request", expect=2)
     run("approve", "--out", dossier, expect=2)
     assert "exists already" in run("approve", "--request", "--out", dossier, expect=2)
+    with pytest.MonkeyPatch.context() as changed:  # a dossier that could not be written is not the one that counts
+        changed.setenv("NOTIFIER_RELAY__PORT", "26")
+        assert "exists already" in run("approve", "--request", "--out", dossier, expect=2)
+        assert "no folder" in run("approve", "--request", "--out", base / "nowhere" / "dossier.zip", expect=2)
     message = (dossier / "manifest.sha256").read_bytes()
     assert message.decode().split()[0] == told["sha256"]
     for hand in (DPO, LEGAL):
@@ -208,6 +212,27 @@ def another_notification(files):
     return files, entries_with(files, "notification_frozen", change)
 
 
+def anothers_dossier(files):
+    """What the signers signed in a rehearsal, or for another campaign: the same in all but its name."""
+    manifest = json.loads(files[MANIFEST]) | {"campaign": "drill-abcdefgh"}
+    content = canonical(manifest).encode()
+    message = f"{sha256(content)}  manifest.json\n".encode()
+    signatures = {FIRST: DPO.sign(message).encode(), SECOND: LEGAL.sign(message).encode()}
+
+    def change(facts):
+        facts["dossier"] = sha256(content)
+        for stored, signature in zip(facts["signatures"], signatures.values(), strict=True):
+            stored["sha256"] = sha256(signature)
+
+    lines = []
+    for line in entries_with(files, "batch_approved", change):
+        item = json.loads(line)
+        if item["entry"]["kind"] == "approval_requested":
+            item["entry"]["subject"] = sha256(content)
+        lines.append(canonical(item).encode())
+    return {**files, MANIFEST: content, **signatures}, lines
+
+
 def never_requested(files):
     return files, entries_with(files, "approval_requested", None)
 
@@ -236,6 +261,7 @@ def without_manifest(files):
         (a_signature_of_something_else, "the signature of Dominique Exemple is wrong"),
         (another_name, "Claude Personne is none of the signers"),
         (another_notification, "froze other notifications"),
+        (anothers_dossier, "its manifest is another campaign's"),
         (never_requested, "signed and never requested"),
         (other_settings, "binds other settings"),
         (without_manifest, "other files than the approvals name"),

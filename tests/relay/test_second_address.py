@@ -55,6 +55,18 @@ def test_one_that_only_never_answered_goes_to_the_post(rows, server, sending):
     assert (report.expired, report.to_second_address, report.to_post) == (1, 0, 1)
 
 
+def test_I1_without_an_address_for_a_letter_the_second_mailbox_is_tried(rows, server, sending):
+    """Unreachable is who has no working route left: an untried mailbox is one, even if it comes late."""
+    rows.deliver(FIRST, second=SECOND, postal=False)
+    rows.run("UPDATE deliveries SET first_ms = 1, attempt = 3, retries = 3, state = 'deferred'")
+    server.on(FIRST, Act("rcpt", "450 4.2.0 later"))
+    report = sending(server)
+    assert (report.expired, report.accepted, report.to_second_address) == (1, 1, 1)
+    assert [taken.recipient for taken in server.taken] == [SECOND]
+    (entry,) = rows.entries("delivery_expired")
+    assert entry["facts"]["then"] == "second_address"
+
+
 def test_I2_the_recipient_is_one_of_the_contacts_own_addresses(rows, vault, settings):
     import sqlite3
 

@@ -136,3 +136,24 @@ def test_what_the_disk_says_is_for_the_operator_and_not_a_foreign_database(tmp_p
         told = failure(caught.value)
         assert isinstance(told, OperatorError) and says in str(told) and told.exit_code == 2
     assert isinstance(failure(ours.value), StorageError)
+
+
+def test_a_plan_that_comes_second_leaves_the_first_one_s_file_alone(
+    folder: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long plan outlasts the wait of a second one: what it has written until then must still be there (I5)."""
+    monkeypatch.setattr(storage, "PRAGMAS", [*storage.PRAGMAS, "PRAGMA busy_timeout = 20"])
+    path = folder / "campaign.db"
+    beside = folder / "campaign.db-plan"
+
+    async def plan_twice() -> None:
+        async with open_database(path, vault) as first, open_database(path, vault) as second:
+            async with first.plan():
+                beside.write_bytes(b"half a plan")
+                with pytest.raises(TryLater):
+                    async with second.plan():
+                        raise AssertionError("two plans at once")
+                assert beside.read_bytes() == b"half a plan"
+            assert not beside.exists()
+
+    asyncio.run(plan_twice())

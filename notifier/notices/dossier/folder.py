@@ -15,28 +15,43 @@ from notifier.notices.dossier.signatures import MANIFEST
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of a ZIP file's calendar
 
 
-def write_dossier(out: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
-    """Write ``files`` (path → content) into the folder ``out``, or into the ZIP file ``out`` when it ends so.
-
-    Raises OperatorError when something is there that is no earlier dossier, or that ``overwrite`` does not allow to be
-    replaced. The manifest is written last: a dossier that was cut short has none.
-    """
-    if out.suffix.lower() == ".zip":
+def check_place(out: Path, *, overwrite: bool) -> None:
+    """Raises OperatorError when something is there that is no earlier dossier, or that ``overwrite`` does not allow to
+    be replaced; to be asked before a dossier is requested: one that nobody can read would be the one that counts."""
+    if _is_archive(out):
+        if not out.parent.is_dir():
+            raise OperatorError(f"there is no folder {out.parent}: make it, or name another")
+        if out.is_dir():
+            raise OperatorError(f"{out} is a folder: name a file")
         if out.exists() and not overwrite:
             raise OperatorError(f"{out} exists already: name another file, or say --yes to replace it")
-        _write(out, _packed(files))
-        return
-    if out.exists():
+    elif out.exists():
         ours = out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))
         if not ours:
             raise OperatorError(f"{out} is there and is no dossier: name a new folder")
         if (out / MANIFEST).exists() and not overwrite:
             raise OperatorError(f"{out} exists already: name another folder, or say --yes to replace what is in it")
+
+
+def write_dossier(out: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
+    """Write ``files`` (path → content) into the folder ``out``, or into the ZIP file ``out`` when it ends so.
+
+    Raises OperatorError as :func:`check_place`. The manifest is written last: a dossier that was cut short has none.
+    """
+    check_place(out, overwrite=overwrite)
+    if _is_archive(out):
+        _write(out, _packed(files))
+        return
+    if out.exists():
         _clear(out)
     for path in sorted(files, key=lambda path: (path == MANIFEST, path)):
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(target, files[path])
+
+
+def _is_archive(out: Path) -> bool:
+    return out.suffix.lower() == ".zip"
 
 
 def _clear(out: Path) -> None:

@@ -133,12 +133,13 @@ async def accept(
     asked: dict[str, Any] = json.loads(last.manifest) if last else {}
     waits = asked.get("batch") == proposed.manifest["batch"]
     required = settings.approval.required
-    how = f"`notifier approve --request --out DOSSIER{'' if wave == 'initial' else f' --wave {wave}'}`"
+    of_wave = "" if wave == "initial" else f" --wave {wave}"
+    how = f"`notifier approve{of_wave} --request --out DOSSIER`"
     if not signatures:
         if required:
             raise OperatorError(
                 f"wave {wave} needs {_count(required)} ([approval] required): {how} makes the dossier, then "
-                "`notifier approve --signature FILE` takes what was signed"
+                f"`notifier approve{of_wave} --signature FILE` takes what was signed"
             )
         if waits and asked["approval"]["required"]:
             # Somebody took the signatures out of campaign.toml while a signer was reading.

@@ -953,6 +953,8 @@ def _check_approvals(pack: Pack, ledger: Ledger, verdict: Verdict, verify: Ed255
 
 def compare_manifest(manifest: dict[str, Any], batch: dict[str, Any], ledger: Ledger) -> Iterator[str]:
     """Each way in which what was signed is not what was frozen."""
+    if [manifest["campaign"]] != [campaign for campaign, _ in ledger.created]:
+        yield "its manifest is another campaign's: what is signed in one, or in a rehearsal, is good for that one alone"
     frozen = {key: manifest[key] for key in ("wave", "bound", "files", "segments", "list")}
     if hashlib.sha256(canonical(frozen).encode()).hexdigest() != manifest["digest"]:
         yield "its manifest does not give its own digest"
