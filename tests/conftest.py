@@ -30,15 +30,21 @@ def now() -> datetime:
     return NOW
 
 
-@pytest.fixture(scope="session")
-def _founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One campaign, made once: running the migrations for every test would cost minutes."""
-    founded = tmp_path_factory.mktemp("founded") / "campaign"
+def found(founded: Path) -> Path:
+    """A sample campaign whose journal is empty still."""
     founded.mkdir()
     shutil.copy(shipped("data") / "campaign" / "sample.toml", founded / "campaign.toml")
     keys = Keys.new("test-campaign")
     write_key_file(founded / "campaign.key", keys)
     create_database(founded / "campaign.db", Vault(keys), NOW)
+    return founded
+
+
+@pytest.fixture(scope="session")
+def _founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One campaign, made once: running the migrations for every test would cost minutes."""
+    founded = found(tmp_path_factory.mktemp("founded") / "campaign")
+    keys = Keys.load((founded / "campaign.key").read_text(), "the test's key")
     asyncio.run(begin_journal(founded / "campaign.db", Vault(keys), NOW))
     return founded
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.notices.zone import SILENT, name_server
+
+pytestmark = pytest.mark.thorough
 
 DOMAIN, BACK = "mutuelle-clairval.example", "retours.mutuelle-clairval.example"
 ZONE = {

@@ -14,6 +14,8 @@ from notifier.campaign import shipped
 from tests.delivery.rows import Rows
 from tests.relay.server import Server, serving
 
+pytestmark = pytest.mark.thorough
+
 HELD = ("Vasseur", "Élodie", "vie.privee@courriel.example", "3 rue des Saules")
 
 

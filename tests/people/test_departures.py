@@ -296,6 +296,7 @@ NEWER = File("directory", (member(email="neuve@courriel.example"),), 3)
 SECOND = File("directory", (member(number="A9", email="a9@courriel.example"),), 2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("planned", [False, True], ids=["unplanned", "planned"])
 @pytest.mark.parametrize(
     ("files", "gone"),

@@ -27,6 +27,7 @@ from notifier.proof.export import ExportReport, export
 from notifier.proof.verifier.verify import canonical, manifest_text
 from notifier.storage.database import create_database, open_database
 from notifier.vault import Keys, Vault
+from tests.conftest import found
 
 NOW = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
 SENDER = "clairval"
@@ -36,6 +37,12 @@ TEXTS = {
     "data/categories.toml": b"[nir]\nlabel = 'NIR'\n",
 }
 NAMES = ("Zéphirine Vraisemblable", "zephirine.vraisemblable@courriel.example", "12 allée des Fougères")
+
+
+@pytest.fixture(scope="session")
+def _founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With an empty journal: these tests write the whole journal themselves."""
+    return found(tmp_path_factory.mktemp("founded") / "campaign")
 
 
 class Story:

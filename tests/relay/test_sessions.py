@@ -17,6 +17,8 @@ from notifier.errors import OperatorError, RelayUnavailable, SettingsError
 from tests.delivery.rows import tuned
 from tests.relay.server import Act, Server, serving
 
+pytestmark = pytest.mark.thorough
+
 PIPELINING = ("PIPELINING", "SIZE 10000000", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES")
 LOOPS = {"asyncio": None, "uvloop": uvloop.new_event_loop}
 TLS = ["none", "starttls", "implicit"]

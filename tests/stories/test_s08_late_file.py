@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 HEAD = "RAISON_SOCIALE;NOM;PRENOM;PROFESSION;EMAIL;TELEPHONE;ADRESSE;CODE_POSTAL;VILLE;LOGIN;RIB;SIRET;FINESS\n"
 
 
@@ -27,6 +29,7 @@ def test_i1_i7_a_late_file_is_planned_before_it_is_approved(cli, sink, tmp_path:
     assert cli("status", "--json").json["balances"] is True
 
 
+@pytest.mark.thorough
 def test_i7_an_override_of_what_was_approved_stops_the_sending(cli, sink, tmp_path: Path) -> None:
     export = tmp_path / "first.csv"
     export.write_text(HEAD + pharmacy("Lac", "750100125"), encoding="utf-8")
