@@ -15,6 +15,8 @@ from notifier.drill.truth import read_truth
 
 from .conftest import Run
 
+pytestmark = pytest.mark.thorough
+
 EXPORTS = ("viamedis-insured.csv", "almerys-insured.csv", "viamedis-professional.xlsx", "almerys-professional.xlsx")
 
 

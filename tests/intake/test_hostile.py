@@ -20,6 +20,8 @@ from notifier.intake.rows import read
 from .conftest import rows_of
 from .files.corpus import FILES, HEADINGS, Hostile, cells
 
+pytestmark = pytest.mark.thorough
+
 PROFILE = profiles.load(Path("/nonexistent"), "viamedis-insured", "export")[0]
 
 REFUSED = {name: file for name, file in FILES.items() if file.refused}

@@ -18,6 +18,8 @@ from notifier.notices.kit import KitPage, kit_version, make_kit, senders_of
 from notifier.notices.kit_lint import check_kit, lint_kit
 from tests.notices.conftest import INSURED, PROFESSIONAL
 
+pytestmark = pytest.mark.thorough
+
 DAY = date(2024, 2, 9)
 ALL = {"page-site", "faq-assures", "faq-professionnels", "telephone-assures", "telephone-professionnels",
        "note-ordres", "note-interne"}  # fmt: skip

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from notifier.model import WaveKind
 from notifier.notices.catalogue import RULES, Catalogue
 from notifier.notices.matrix import own_files, read_matrix
+
+pytestmark = pytest.mark.thorough
 
 
 def matrix(catalogue, settings, planned=(), kind=WaveKind.INITIAL, own=frozenset()):

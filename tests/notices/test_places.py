@@ -19,6 +19,8 @@ from tests.delivery.keys import pem
 from tests.notices.small import FRENCH, key_of, small_catalogue
 from tests.notices.test_approval import plant
 
+pytestmark = pytest.mark.thorough
+
 AT = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
 OWN, NIR, RULES = "templates/fr/own.md", "templates/fr/nir.md", "templates/catalogue.toml"
 
