@@ -23,6 +23,8 @@ from notifier.proof.verify import verify
 
 from .conftest import GOOD, HEADINGS, rows_of
 
+pytestmark = pytest.mark.thorough
+
 PROFILE = "viamedis-insured"
 FORENAMES = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJ"]
 MEMBER = "A{0};;;02/08/1955;1;LEFEVRE;{0};;A;{0}@courriel.example;1 rue des Lilas;;00000;Clairval;C{0};fr;actif;{1}"

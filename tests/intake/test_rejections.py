@@ -22,6 +22,8 @@ from notifier.storage.rejections import count_open
 
 from .conftest import rows_of
 
+pytestmark = pytest.mark.thorough
+
 VIAMEDIS = "viamedis-insured"
 BODY = "2550814168025"
 KEY = f"{nir_key(BODY):02d}"

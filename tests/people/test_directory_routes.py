@@ -21,6 +21,8 @@ from notifier.model import Contact, to_ms
 from notifier.notices.approval import findings
 from notifier.storage import cycle, deliveries
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["campaigns"]
 
 COLUMNS = [
