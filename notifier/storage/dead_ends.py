@@ -1,7 +1,7 @@
 """Ways that led to nobody, and whom that leaves untold: temporary tables for whoever plans.
 
-``dead_mailboxes``: keyed digests of mailboxes that were refused or bounced, in whatever round; given up after days of
-trying, in this one (a full mailbox may be emptied until the next). ``dead_letterboxes``: contacts from whose address a
+``dead_mailboxes``: keyed digests of mailboxes that were refused or bounced, in whatever round (``for_good``), and of
+those that were given up after days of trying in this one (a full mailbox may be emptied until the next). ``dead_letterboxes``: contacts from whose address a
 letter came back. ``unreached``: this round's approved notifications that hang on such a failure, with nothing in its
 place. All three are nearly always small.
 """
@@ -57,16 +57,17 @@ async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> i
 
 async def prepare(connection: AsyncConnection, wave_id: int) -> bool:
     """Fill the tables for a plan of this round. Returns whether there is any dead end."""
-    await fresh(connection, "dead_mailboxes", "mailbox BLOB PRIMARY KEY")
+    await fresh(connection, "dead_mailboxes", "mailbox BLOB PRIMARY KEY, for_good BOOLEAN NOT NULL")
     await fresh(connection, "dead_letterboxes", "contact_id INTEGER PRIMARY KEY")
     await fresh(connection, "unreached", "notification_id INTEGER PRIMARY KEY")
     # The list of rounds lets SQLite use the index on (wave_id, state): failures are few, deliveries are millions.
     dead = await _run(
         connection,
-        f"INSERT INTO dead_mailboxes SELECT DISTINCT {_MAILBOX} FROM deliveries d CROSS JOIN contacts c "
+        f"INSERT INTO dead_mailboxes SELECT {_MAILBOX}, MAX(d.state <> 'expired') FROM deliveries d "
+        "CROSS JOIN contacts c "
         "WHERE d.wave_id IN (SELECT id FROM waves) AND (d.state IN ('refused', 'bounced') "
         "OR (d.state = 'expired' AND d.wave_id = :wave_id)) AND d.channel = 'mail' AND c.id = d.contact_id "
-        f"AND {_MAILBOX} IS NOT NULL",
+        f"AND {_MAILBOX} IS NOT NULL GROUP BY 1",
         wave_id=wave_id,
     )
     dead += await _run(
@@ -105,12 +106,12 @@ async def add_letterboxes(connection: AsyncConnection, contacts: Iterable[int]) 
 
 async def address_second(connection: AsyncConnection, wave_id: int) -> None:
     """Of the round's deliveries that are not approved, those to a dead first address go to the second. Behind a first
-    one that lives, a second one that is dead is forgotten: a refusal shall not lead there again."""
+    one that lives, a second one that is dead for good is forgotten: a refusal shall not lead there again."""
     await _run(
         connection,
         "UPDATE contacts SET second_mailbox = NULL WHERE id IN (SELECT contact_id FROM deliveries "
         "WHERE wave_id = :wave_id AND batch_id IS NULL AND channel = 'mail') "
-        f"AND second_mailbox IN (SELECT mailbox FROM dead_mailboxes) AND {first_lives('contacts')}",
+        f"AND second_mailbox IN (SELECT mailbox FROM dead_mailboxes WHERE for_good) AND {first_lives('contacts')}",
         wave_id=wave_id,
     )
     await _run(

@@ -126,6 +126,22 @@ def test_I2_a_second_address_is_taken_where_the_first_is_dead(desk):
     story(desk, tell)
 
 
+@pytest.mark.parametrize(("state", "kept"), [("expired", 1), ("refused", 0), ("bounced", 0)])
+def test_I1_a_second_address_that_merely_expired_is_not_forgotten(desk, state, kept):
+    """A full mailbox may be emptied until the next round; a mailbox that was refused for good leads nowhere again."""
+
+    async def tell(d: Desk) -> None:
+        await failed(d, "refused", replace(MEMBER, second_email=NEW))
+        await d.run("UPDATE deliveries SET state = :state, is_second = TRUE", state=state)
+        await d.directory(replace(MEMBER, email="alice@newest.example", second_email=NEW), as_of="2024-02-15")
+        await d.plan()
+        assert await live(d) == [("mail", "alice@newest.example", False)]
+        rows = await d.rows("SELECT second_mailbox IS NOT NULL FROM contacts ORDER BY id DESC LIMIT 1")
+        assert rows == [(kept,)]
+
+    story(desk, tell)
+
+
 def test_I1_a_child_is_told_when_the_holder_can_be_reached_again(desk):
     async def tell(d: Desk) -> None:
         await failed(d, "refused", MEMBER, CHILD, rows=(ZOE,))
