@@ -1,9 +1,9 @@
 """Ways that led to nobody, and whom that leaves untold: temporary tables for whoever plans.
 
 ``dead_mailboxes``: keyed digests of mailboxes that were refused or bounced, in whatever round (``for_good``), and of
-those that were given up after days of trying in this one (a full mailbox may be emptied until the next). ``dead_letterboxes``: contacts from whose address a
-letter came back. ``unreached``: this round's approved notifications that hang on such a failure, with nothing in its
-place. All three are nearly always small.
+those that were given up after days of trying in this one (a full mailbox may be emptied until the next).
+``dead_letterboxes``: contacts from whose address a letter came back. ``unreached``: this round's approved notifications
+that hang on such a failure, with nothing in its place. All three are nearly always small.
 """
 
 # ruff: noqa: S608  (the SQL is put together from this module's own words)

@@ -214,8 +214,10 @@ def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
     """The persons whom a delivery informs."""
     rows = connection.execute(
         "SELECT p.sender, p.identity, p.sealed, own.identity, own.sealed FROM notifications n "
-        "JOIN deliveries d ON d.id = n.delivery_id JOIN persons p ON p.id = n.person_id "
-        "LEFT JOIN contacts own ON own.id = p.contact_id AND own.id <> d.contact_id "
+        "JOIN deliveries d ON d.id = n.delivery_id JOIN contacts reader ON reader.id = d.contact_id "
+        "JOIN persons p ON p.id = n.person_id "
+        # A newer row of the same member is nobody else.
+        "LEFT JOIN contacts own ON own.id = p.contact_id AND own.identity <> reader.identity "
         "WHERE n.delivery_id = :id ORDER BY p.id",
         {"id": delivery_id},
     )

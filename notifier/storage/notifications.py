@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.storage.contacts import NOW
 from notifier.storage.database import insert_many
 from notifier.storage.dead_ends import mail_lives, post_lives
 from notifier.storage.exposures import ExposureSets
@@ -219,7 +220,7 @@ _OWED = (
     "h.id, {holder_mail}, {holder_post}, h.provider, "
     "n.id, n.route, n.route_reason, n.review, n.excluded, COALESCE(c.letter, ''), n.delivery_id IS NOT NULL "
     "FROM {persons} LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
-    "LEFT JOIN contacts c ON c.id = p.contact_id "
+    "LEFT JOIN contacts c ON c.id = {contact} "
     "LEFT JOIN contacts h ON h.id = "
     "CASE WHEN c.link IN ('C', 'E') THEN (SELECT MIN(+x.id) {now}) END "
     "WHERE {person} > :after AND {person} <= :upto AND p.kind = 'insured' "
@@ -242,12 +243,15 @@ class Whom(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+_CONTACT = {whom: "p.contact_id" if whom is Whom.EVERYBODY else NOW.format(contact="p.contact_id") for whom in Whom}
+
 _OWED_TO = {
     whom: text(
         _OWED.format(
             exposures="p.exposure_set_id" if whom is Whom.EVERYBODY else "k.exposure_set_id",
             excluded=_EXCLUDED_ELSE if whom is Whom.WITHDRAWN else EXCLUDED,
             persons="persons p" if whom is Whom.EVERYBODY else _CONCERNED,
+            contact=_CONTACT[whom],
             person="p.id" if whom is Whom.EVERYBODY else "k.person_id",
             ever=HOLDERS_EVER,
             now=HOLDERS_NOW,
@@ -266,6 +270,7 @@ _LEFT_OVER = text(
         exposures="p.exposure_set_id",
         excluded=EXCLUDED,
         persons="left_over k JOIN persons p ON p.id = k.person_id",
+        contact="p.contact_id",
         person="k.person_id",
         ever=HOLDERS_EVER,
         now=HOLDERS_NOW,
@@ -345,7 +350,7 @@ async def owed_professionals(
             f"SELECT p.id, p.sender, p.identity, p.profession, {exposures}, {excluded}, "
             f"c.id, c.identity, c.language, CASE WHEN {mail_lives('c')} THEN c.mailbox END, {post_lives('c')}, "
             "c.provider, n.id, n.route, n.route_reason, n.review, n.excluded, n.delivery_id IS NOT NULL "
-            f"FROM {persons} LEFT JOIN contacts c ON c.id = p.contact_id "
+            f"FROM {persons} LEFT JOIN contacts c ON c.id = {_CONTACT[whom]} "
             "LEFT JOIN notifications n ON n.wave_id = :wave_id AND n.person_id = p.id "
             "WHERE p.kind = 'professional' AND (n.id IS NULL OR n.delivery_id IS NULL "
             "OR n.id IN (SELECT notification_id FROM unreached)) "

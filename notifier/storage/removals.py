@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
+from notifier.storage.contacts import NOW
 from notifier.storage.database import insert_many
 from notifier.storage.temporary import PART, fresh
 
@@ -230,9 +231,10 @@ async def shared(connection: AsyncConnection, delivery: int) -> tuple[Shared, li
     )
     rows = await connection.execute(
         text(
-            "SELECT n.id, p.id, p.sender, p.identity, p.profession, p.exposure_set_id, p.contact_id, "
+            "SELECT n.id, p.id, p.sender, p.identity, p.profession, p.exposure_set_id, c.id, "  # noqa: S608
             "COALESCE(c.provider, 'other'), n.route, n.route_reason, n.batch_id IS NOT NULL FROM notifications n "
-            "JOIN persons p ON p.id = n.person_id LEFT JOIN contacts c ON c.id = p.contact_id "
+            "JOIN waves w ON w.id = n.wave_id JOIN persons p ON p.id = n.person_id LEFT JOIN contacts c ON c.id = "
+            f"CASE WHEN w.kind = 'initial' THEN p.contact_id ELSE {NOW.format(contact='p.contact_id')} END "
             "WHERE n.delivery_id = :id ORDER BY p.identity"
         ),
         {"id": delivery},

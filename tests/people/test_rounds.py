@@ -541,3 +541,37 @@ def test_I1_a_round_is_dropped_as_long_as_nothing_of_it_is_approved(desk):
         assert await balanced(d) == {"initial": 5}
 
     story(desk, work)
+
+
+def test_I2_a_later_round_writes_to_where_its_persons_are_now(desk):
+    """Who was told at an address and gave another one since is told of what is new at the other one; by the post if
+    there is none any more, and not at all who died."""
+
+    async def work():
+        async with desk() as d:
+            await settle_in(d)
+            await send(d, "initial")
+            newer = (
+                replace(MEMBERS[0], email="alice@neuf.example"),
+                replace(MEMBERS[1], email="", postal=ADDRESS),
+                replace(MEMBERS[2], status="deceased"),
+                MEMBERS[3],
+            )
+            await d.directory(*newer, as_of="2024-03-01")
+            before = await d.rows("SELECT id, contact_id FROM persons ORDER BY id")
+            await d.export(
+                *(replace(each, exposures=("almerys:nir",)) for each in (ALICE, BASILE, CARL)),
+                replace(SHOP, email="shop@neuf.example", exposures=("almerys:rib",)),
+            )
+            await round_(d, "supplement")
+            assert await d.rows("SELECT id, contact_id FROM persons ORDER BY id") == before, "who was told stays"
+            return [(n["name"], n["route"], n["email"]) for n in await d.notices() if "almerys" in n["exposures"]]
+
+    assert sorted(asyncio.run(work())) == sorted(
+        [
+            ("Alice", "email", "alice@neuf.example"),
+            ("Basile", "post", ""),
+            ("Carl", "none", ""),
+            (SHOP.company, "email", "shop@neuf.example"),
+        ]
+    )
