@@ -177,7 +177,8 @@ class Connection:
         assert isinstance(parcel, Parcel) and self._relay is not None
         weather, relay, used = self._means.weather, self._relay.name, parcel.number > 1
         try:
-            self._outbox.end(parcel.claim, weather.weigh(parcel.claim.id, outcome, used=used), parcel.ready, relay)
+            weighed = weather.weigh(parcel.claim.id, outcome, used=used, to=parcel.envelope.path)
+            self._outbox.end(parcel.claim, weighed, parcel.ready, relay)
         except Exception as error:
             # Called by the transport, where an exception would end nothing but the connection. The delivery stays
             # marked SENDING, which is what a crash leaves (I5).
