@@ -40,6 +40,7 @@ _STATES = {
     "queued": "waits to be sent",
     "sending": "is being sent",
     "deferred": "the server asked to try again later",
+    "unmade": "its message could not be made: somebody looks into it",
     "in_doubt": "may have arrived: no answer was recorded",
     "accepted": "accepted by the relay",
     "delivered": "taken by the recipient's own server",

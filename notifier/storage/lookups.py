@@ -169,8 +169,8 @@ async def owing(connection: AsyncConnection, person: int) -> list[Owing]:
 GONE = (
     f"SELECT token, sent_ms, kind, sender FROM (SELECT d.id, d.token, {_SENT} AS sent_ms, w.kind, s.sender "
     "FROM waves w CROSS JOIN deliveries d CROSS JOIN segments s WHERE (:wave IS NULL OR w.name = :wave) "
-    "AND d.wave_id = w.id AND d.state IN ('queued', 'sending', 'deferred', 'in_doubt', 'accepted', 'delivered', "
-    "'refused', 'expired', 'bounced', 'withdrawn', 'posted', 'returned') AND s.id = d.segment_id) AS sent "
+    "AND d.wave_id = w.id AND d.state IN ('queued', 'sending', 'deferred', 'in_doubt', 'unmade', 'accepted', "
+    "'delivered', 'refused', 'expired', 'bounced', 'withdrawn', 'posted', 'returned') AND s.id = d.segment_id) AS sent "
     "WHERE sent_ms IS NOT NULL ORDER BY id"
 )
 

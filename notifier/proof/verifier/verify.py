@@ -511,6 +511,7 @@ MOVES = {
     "delivery_accepted": "accepted",
     "delivery_deferred": "deferred",
     "delivery_in_doubt": "in_doubt",
+    "delivery_unmade": "unmade",
     "delivery_refused": "refused",
     "delivery_expired": "expired",
     "delivery_bounced": "bounced",
@@ -523,6 +524,7 @@ MOVES = {
 TERM_OF = {
     "queued": "pending",
     "deferred": "pending",
+    "unmade": "pending",
     "withdrawn": "pending",
     "in_doubt": "in_doubt",
     "accepted": "handed_over",
@@ -540,7 +542,7 @@ TERM_OF = {
 
 # Why a notification without any route has none; any other reason: no mailbox and no address.
 TERM_OF_REASON = {"unmatched": "unmatched", "decided": "excluded"}
-OPEN = ("queued", "deferred", "in_doubt")
+OPEN = ("queued", "deferred", "in_doubt", "unmade")
 
 
 class Ledger:
