@@ -6,6 +6,7 @@ command ends, however it ends short of a crash, and the next command seals what 
 
 from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
 from notifier.app.delivery import open_lane, pause, resume, send, send_test
+from notifier.app.doubts import accept_doubts, list_doubts, look_at_doubts, resend_doubts
 from notifier.app.files import (
     FileTaken,
     Freed,
@@ -61,6 +62,7 @@ __all__ = [
     "App",
     "FileTaken",
     "Freed",
+    "accept_doubts",
     "add_sender_names",
     "approve_wave",
     "bring_review_list",
@@ -83,8 +85,10 @@ __all__ = [
     "held_files",
     "is_rejection_code",
     "judge_sample",
+    "list_doubts",
     "list_notices",
     "list_reviews",
+    "look_at_doubts",
     "look_at_file",
     "look_at_rejections",
     "look_at_review_list",
@@ -97,6 +101,7 @@ __all__ = [
     "reinstate_persons",
     "rejections_standing",
     "request_approval",
+    "resend_doubts",
     "resume",
     "seal",
     "send",

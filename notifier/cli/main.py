@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from notifier.cli import (
     campaign_commands,
+    doubt_commands,
     drill_commands,
     file_commands,
     later_commands,
@@ -101,6 +102,7 @@ for module in (
     notice_commands,
     notices_commands,
     send_commands,
+    doubt_commands,
     status_commands,
     proof_commands,
     drill_commands,
