@@ -6,7 +6,15 @@ command ends, however it ends short of a crash, and the next command seals what 
 
 from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
 from notifier.app.delivery import open_lane, pause, resume, send, send_test
-from notifier.app.doubts import accept_doubts, list_doubts, look_at_doubts, resend_doubts
+from notifier.app.doubts import (
+    accept_doubts,
+    list_doubts,
+    look_at_doubts,
+    look_at_requeue,
+    name_fault,
+    put_back,
+    resend_doubts,
+)
 from notifier.app.files import (
     FileTaken,
     Freed,
@@ -91,13 +99,16 @@ __all__ = [
     "look_at_doubts",
     "look_at_file",
     "look_at_rejections",
+    "look_at_requeue",
     "look_at_review_list",
+    "name_fault",
     "open_campaign",
     "open_lane",
     "other_side",
     "pause",
     "person_proof",
     "plan_wave",
+    "put_back",
     "reinstate_persons",
     "rejections_standing",
     "request_approval",

@@ -512,6 +512,7 @@ MOVES = {
     "delivery_deferred": "deferred",
     "delivery_in_doubt": "in_doubt",
     "delivery_unmade": "unmade",
+    "delivery_requeued": "queued",
     "delivery_refused": "refused",
     "delivery_expired": "expired",
     "delivery_bounced": "bounced",
