@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
+from notifier.people.exclusions import Ground, withdraw
 from tests.delivery.rows import TinyNotice
 
 SPOILT = b"\0" * 40
@@ -80,6 +84,24 @@ def test_some_here_and_there_pause_nothing(rows, server, sending):
     spoil(rows, *ids[::3])
     report = sending(server, tune={"connections": 1})
     assert report.reason == "done" and rows.states() == {"accepted": 40, "unmade": 20}
+
+
+def test_i1_who_is_told_in_another_way_can_be_taken_out(rows, server, sending, opened, vault):
+    """Nothing of it was begun, so nothing has to be rectified."""
+    (one,) = rows.deliver("a@courriel.example")
+    spoil(rows, one)
+    sending(server)
+    sender, identity = rows.one("SELECT sender, identity FROM persons")
+
+    async def whole():
+        async with opened() as database:
+            ground = Ground("decision", "told by telephone", "")
+            now = datetime.now(UTC)
+            return await withdraw(database, vault, [vault.pseudonym(sender, identity)], ground, by="ops", now=now)
+
+    made = asyncio.run(whole())
+    assert made.taken_back == 1 and not made.begun
+    assert rows.states() == {"withdrawn": 1} and rows.one("SELECT excluded FROM notifications") == "decision"
 
 
 # -- a dry run -----------------------------------------------------------------------------------------------------

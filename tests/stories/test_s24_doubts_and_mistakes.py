@@ -15,6 +15,9 @@ pytestmark = pytest.mark.thorough
 
 def test_decided_by_name_and_proven(cli, sink, tmp_path: Path) -> None:
     sent(cli, tmp_path, 60)
+    toml = cli.campaign / "campaign.toml"
+    wakes = '\n[send]\non_pause_command = "false"\non_finish_command = ["sh", "-c", "env >> woken"]\n'
+    toml.write_text(toml.read_text("utf-8") + wakes, "utf-8")
     lost: list[str] = []
     bad: set[str] = set()
     take = sink.handle_DATA
@@ -78,6 +81,8 @@ def test_decided_by_name_and_proven(cli, sink, tmp_path: Path) -> None:
 
     cli("proof", "export", "--out", tmp_path / "before.zip")  # raises if tables and journal do not agree
     report = cli("send", "--json", expect=(0, 1)).json
+    woken = (cli.campaign / "woken").read_text("utf-8")
+    assert woken.count("NOTIFIER_EVENT=finish") == 1 and f"NOTIFIER_ACCEPTED={report['accepted']}" in woken
     assert report["accepted"] == shown["requeued"] + 1 and report["left"]["waiting"] == 0
     standing = cli("status", "--json").json
     assert standing["balances"] and standing["waves"]["initial"]["notifications"]["in_doubt"] == 0
