@@ -100,30 +100,41 @@ def _may_be_withdrawn(kin: Kin) -> bool:
 
 async def look(database: Database, fault: Fault) -> Requeued:
     """What :func:`put_back` would change. Raises OperatorError."""
-    counted, after = Requeued(), 0
+    counted = Requeued()
     async with database.read() as connection:
-        while (page := await requeue.failed(connection, verified(fault), after=after, most=PAGE)) != []:
-            after = page[-1].id
-            _count(counted, await _returns(connection, page, counted))
+        for wave in await requeue.waves_of(connection, verified(fault)):
+            after = 0
+            while page := await requeue.failed(connection, fault, wave=wave, after=after, most=PAGE):
+                after = page[-1].id
+                _count(counted, await _returns(connection, page, counted))
     return counted
 
 
 async def put_back(database: Database, fault: Fault, *, by: str, now: datetime) -> Requeued:
     """Put them back, due at once. Raises OperatorError."""
-    counted, after = Requeued(), 0
-    while True:
-        async with database.write() as connection:
-            page = await requeue.failed(connection, verified(fault), after=after, most=PAGE)
-            if not page:
-                return counted
-            after = page[-1].id
-            returns = await _returns(connection, page, counted)
-            if returns:
-                first = [] if counted.deliveries else [_ordered(fault, by, now)]
-                await _put_back(connection, fault, returns, now)
-                entries = [entry for each in returns for entry in _entries(each, fault, by, now)]
-                await journal.append(connection, [*first, *entries])
-                _count(counted, returns)
+    counted = Requeued()
+    async with database.read() as connection:
+        waves = await requeue.waves_of(connection, verified(fault))
+    for wave in waves:
+        after: int | None = 0
+        while after is not None:
+            async with database.write() as connection:
+                after = await _page(connection, fault, wave, after, counted, by=by, now=now)
+    return counted
+
+
+async def _page(
+    connection: Connection, fault: Fault, wave: int, after: int, counted: Requeued, *, by: str, now: datetime
+) -> int | None:
+    """One page, in the caller's transaction; the last id that it looked at, None when there is none."""
+    page = await requeue.failed(connection, fault, wave=wave, after=after, most=PAGE)
+    if returns := await _returns(connection, page, counted):
+        first = [] if counted.deliveries else [_ordered(fault, by, now)]
+        await _put_back(connection, fault, returns, now)
+        entries = [entry for each in returns for entry in _entries(each, fault, by, now)]
+        await journal.append(connection, [*first, *entries])
+        _count(counted, returns)
+    return page[-1].id if page else None
 
 
 async def _returns(connection: Connection, page: Sequence[Failed], counted: Requeued) -> list[Return]:

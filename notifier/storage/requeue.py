@@ -52,16 +52,24 @@ class Informed(NamedTuple):
     excluded: int
 
 
-async def failed(connection: AsyncConnection, fault: Fault, *, after: int, most: int) -> list[Failed]:
-    """Up to ``most`` e-mails that failed so, in order of id, after this one."""
+async def waves_of(connection: AsyncConnection, fault: Fault) -> list[int]:
+    """The ids of the waves that are meant: all, or the one."""
+    rows = await connection.execute(
+        text("SELECT id FROM waves WHERE :wave IS NULL OR name = :wave ORDER BY id"), {"wave": fault.wave}
+    )
+    return [int(row[0]) for row in rows]
+
+
+async def failed(connection: AsyncConnection, fault: Fault, *, wave: int, after: int, most: int) -> list[Failed]:
+    """Up to ``most`` e-mails of a wave that failed so, in order of id, after this one."""
     code = fault.code
     rows = await connection.execute(
         text(
-            # Wave by wave, along the index on (wave_id, state); the last attempt along its unique index.
-            "SELECT d.id, d.token, d.attempt FROM waves w CROSS JOIN deliveries d CROSS JOIN attempts a "
-            "WHERE d.wave_id = w.id AND d.state = :state AND d.channel = 'mail' AND d.id > :after "
+            # Along the index on (wave_id, state), whose rows are in order of id; the last attempt along its unique one.
+            "SELECT d.id, d.token, d.attempt FROM deliveries d CROSS JOIN attempts a "
+            "WHERE d.wave_id = :wave AND d.state = :state AND d.channel = 'mail' AND d.id > :after "
             "AND d.since_ms >= :since AND a.delivery_id = d.id AND a.number = d.attempt AND a.late = FALSE "
-            "AND (:wave IS NULL OR w.name = :wave) AND (:provider IS NULL OR d.provider = :provider) "
+            "AND (:provider IS NULL OR d.provider = :provider) "
             "AND (:code = '' OR a.code = :number OR a.enhanced = :code OR (a.outcome = 'unmade' AND a.reply = :code)) "
             "ORDER BY d.id LIMIT :most"
         ),
@@ -69,7 +77,7 @@ async def failed(connection: AsyncConnection, fault: Fault, *, after: int, most:
             "state": fault.state,
             "after": after,
             "since": fault.since_ms,
-            "wave": fault.wave,
+            "wave": wave,
             "provider": fault.provider,
             "code": code,
             "number": int(code) if code.isdigit() else -1,
