@@ -3,11 +3,15 @@ settled by name, the account balances at each step, and the proof says whose dec
 
 from __future__ import annotations
 
+import json
+import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
 
+from tests.stories.conftest import Sink
 from tests.stories.test_s10_at_night import sent
 
 pytestmark = pytest.mark.thorough
@@ -96,3 +100,54 @@ def test_decided_by_name_and_proven(cli, sink, tmp_path: Path) -> None:
     assert "1 possible duplicates" in verdict
     cli("proof", "person", "--reference", references[0], "--out", tmp_path / "one.json")
     assert "by decision of Anne Moreau" in cli("proof", "verify", tmp_path / "one.json").out
+
+
+def test_somebody_is_woken_for_whatever_stops_it_and_once(cli, tmp_path: Path) -> None:
+    """The relay is down, the canary is out, the sender is refused, all is sent: each is told by a real program."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    cli.environment |= {"NOTIFIER_RELAY__PORT": str(port), "NOTIFIER_PACE__CANARY": "5"}
+    sent(cli, tmp_path, 40)
+    program = cli.campaign / "wake.py"
+    program.write_text(
+        "import json, os\n"
+        "told = {name: value for name, value in os.environ.items() if name.startswith('NOTIFIER_')}\n"
+        "print(json.dumps(told), file=open('woken', 'a'))\n",
+        "utf-8",
+    )
+    toml = cli.campaign / "campaign.toml"
+    wakes = '\n[send]\non_pause_command = "python3 wake.py"\non_finish_command = "python3 wake.py"\n'
+    toml.write_text(toml.read_text("utf-8") + wakes, "utf-8")
+
+    def woken() -> list[tuple[str, str]]:
+        lines = (cli.campaign / "woken").read_text("utf-8").splitlines()
+        return [(told["NOTIFIER_EVENT"], told["NOTIFIER_REASON"]) for told in map(json.loads, lines)]
+
+    cli("send", expect=75)
+    ((event, reason),) = woken()
+    assert event == "error" and "does not answer" in reason
+
+    sink = Sink(port)
+    controller = Controller(sink, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        cli("send", expect=1)
+        assert woken()[1][0] == "pause" and woken()[1][1].startswith("canary: 5 begun")
+        cli("send", expect=1)
+        assert len(woken()) == 2, "who begins a paused campaign sees it"
+        cli("resume")
+
+        async def mail(server, session, envelope, address, options):
+            return "550 5.7.1 sender not allowed"
+
+        sink.handle_MAIL = mail
+        cli("send", expect=1)
+        assert woken()[2][0] == "pause" and "sender not allowed" in woken()[2][1]
+        del sink.handle_MAIL
+        cli("resume")
+        cli("send", expect=(0, 1))
+    finally:
+        controller.stop()
+    assert [event for event, _ in woken()] == ["error", "pause", "pause", "finish"]
+    cli("proof", "export", "--out", tmp_path / "proof.zip")
