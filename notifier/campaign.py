@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -36,6 +37,19 @@ _NOT_SETTINGS = {
     "NOTIFIER_RELAY_FALLBACK_PASSWORD",
     "NOTIFIER_RELAY_FALLBACK_KEY_PASSWORD",
     "NOTIFIER_ARCHIVE_PASSWORD",
+    # What delivery/wake.py tells a program, which may well run `notifier status`.
+    "NOTIFIER_EVENT",
+    "NOTIFIER_REASON",
+    "NOTIFIER_CAMPAIGN_NAME",
+    "NOTIFIER_ACCEPTED",
+    "NOTIFIER_DEFERRED",
+    "NOTIFIER_REFUSED",
+    "NOTIFIER_EXPIRED",
+    "NOTIFIER_IN_DOUBT",
+    "NOTIFIER_UNMADE",
+    "NOTIFIER_HELD",
+    "NOTIFIER_LETTERS",
+    "NOTIFIER_REMAINING",
 }
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -196,6 +210,26 @@ class DoubtSection(_Frozen):
     policy: Literal["resend", "hold"] = "resend"
 
 
+class SendSection(_Frozen):
+    """``[send]``: programs that wake somebody up, run without a shell: a list of arguments, or one line that is split
+    as a shell would. ``on_pause_command``: the campaign was paused, or a run broke off; ``on_finish_command``: nothing
+    is left to send; ``command_seconds``: how long one may take. Whoever may write campaign.toml may name them."""
+
+    on_pause_command: tuple[Text, ...] = ()
+    on_finish_command: tuple[Text, ...] = ()
+    command_seconds: Annotated[float, Field(gt=0, le=600)] = 30
+
+    @field_validator("on_pause_command", "on_finish_command", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be split into a program and its arguments: {error}") from error
+
+
 class DrillSection(_Frozen):
     """``[drill]``: this is a rehearsal (``drill run`` writes the section; its key is of another kind). ``recipients``:
     own addresses, to which alone it may write; none: a sink on this machine takes everything."""
@@ -326,6 +360,7 @@ class Settings(_Frozen):
     intake: IntakeSection = IntakeSection()
     households: HouseholdsSection = HouseholdsSection()
     doubt: DoubtSection = DoubtSection()
+    send: SendSection = SendSection()
     dns: DnsSection = DnsSection()
     approval: ApprovalSection = ApprovalSection()
     key: KeySection

@@ -103,7 +103,12 @@ class Standing:
         for wave in account.waves:
             held = wave.deliveries.get("in_doubt", 0) - wave.resend
             if held:
-                found.append(f"{held} deliveries of wave {wave.name} are held in doubt")
+                found.append(f"{held} deliveries of wave {wave.name} are held in doubt (`doubt list`)")
+            if unmade := wave.deliveries.get("unmade", 0):
+                found.append(
+                    f"{unmade} messages of wave {wave.name} could not be made: logs/mail.log says why; mended, "
+                    "`requeue --state unmade` sends them"
+                )
             if letters := wave.deliveries.get("to_print", 0):
                 found.append(f"{letters} letters of wave {wave.name} are to be printed and posted")
         return found

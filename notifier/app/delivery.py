@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from notifier.app.opened import App, know_wave, sealing, utc_now
@@ -26,11 +27,13 @@ async def send(
     from notifier.delivery import sender
     from notifier.dkim import load_signers
     from notifier.notices.approval import NoticeShelf, verify_bound
+    from notifier.storage.campaigns import paused
 
     await know_wave(app, wave)
     load_signers(app.settings, app.folder)  # what is wrong with a key is said before what it changes
     async with app.database.read() as connection:
         differing = await verify_bound(connection, app.settings, wave=wave)
+        was_paused = await paused(connection) is not None
     if differing:
         raise OperatorError(
             "what was approved is what goes out, and this differs now: "
@@ -39,8 +42,8 @@ async def send(
             "(`notifier plan`, then `notifier approve --request --out DOSSIER`) and approved"
         )
     shelf = NoticeShelf(app.database)
-    async with sealing(app):
-        return await sender.send(
+    async with sealing(app), _waking(app, was_paused=was_paused, is_real=not dry_run) as told:
+        report = await sender.send(
             app.database,
             app.vault,
             app.settings,
@@ -53,6 +56,24 @@ async def send(
             by=app.by,
             on_progress=on_progress,
         )
+        told.append(report)
+        return report
+
+
+@asynccontextmanager
+async def _waking(app: App, *, was_paused: bool, is_real: bool) -> AsyncIterator[list[SendReport]]:
+    """Wake somebody up when the run in the block has paused, broken off or finished; it puts its report in."""
+    from notifier.delivery.wake import of_error, of_report, wake
+
+    told: list[SendReport] = []
+    try:
+        yield told
+    except Exception as error:
+        if is_real and (occasion := of_error(error)) is not None:
+            await wake(app.database, app.settings, app.folder, occasion, utc_now())
+        raise
+    if is_real and (occasion := of_report(told[0], was_paused=was_paused)) is not None:
+        await wake(app.database, app.settings, app.folder, occasion, utc_now())
 
 
 async def send_test(app: App, *, wave: str, to: str) -> TestReport:

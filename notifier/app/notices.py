@@ -65,7 +65,7 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
 
     await know_wave(app, wave, may_be_first=True)
     found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
-    others = [*_key_findings(app), *await _address_findings(app), *await _sender_findings(app)]
+    others = [*_key_findings(app), *_program_findings(app), *await _address_findings(app), *await _sender_findings(app)]
     domains = await _domains(app)
     others += [finding for report in domains for finding in report.findings]
     found += settings_places(app.folder).located(others)
@@ -105,6 +105,15 @@ def _key_findings(app: App) -> list[Finding]:
         return []
     text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
     return [Finding("key-mode", "key.path", text)]
+
+
+def _program_findings(app: App) -> list[Finding]:
+    """Programs of [send] that cannot be run: better known now than at night."""
+    from notifier.delivery.wake import missing
+    from notifier.notices.findings import Finding
+
+    text = "no such program, or it may not be run: nobody would be woken"
+    return [Finding("wake-command", setting, text, "warning") for setting in missing(app.settings, app.folder)]
 
 
 async def _address_findings(app: App) -> list[Finding]:

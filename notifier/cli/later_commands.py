@@ -7,8 +7,6 @@ import click
 from notifier.cli.terminal import OPERATOR
 
 LATER = {
-    "doubt": "decide on deliveries in doubt",
-    "requeue": "take deliveries back into the queue",
     "bounces": "read what came back",
     "letters": "export letters, take note of posted and returned ones",
     "public-notice": "the public communication of Art. 34(3)(c)",

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from notifier.cli import (
     campaign_commands,
+    doubt_commands,
     drill_commands,
     file_commands,
     later_commands,
@@ -22,6 +23,7 @@ from notifier.cli import (
     people_commands,
     profile_commands,
     proof_commands,
+    requeue_commands,
     send_commands,
     sender_commands,
     status_commands,
@@ -101,6 +103,8 @@ for module in (
     notice_commands,
     notices_commands,
     send_commands,
+    doubt_commands,
+    requeue_commands,
     status_commands,
     proof_commands,
     drill_commands,

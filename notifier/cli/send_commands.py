@@ -104,10 +104,15 @@ def _body(report: SendReport) -> dict[str, Any]:
 
 def _lines(report: SendReport) -> list[str]:
     if report.reason == "rehearsed":
-        return [f"{report.rendered} notices rendered and asserted; no connection was opened, nothing was changed."]
+        told = f"{report.rendered} notices rendered and asserted; no connection was opened, nothing was changed."
+        broken = [f"cannot be made: {each.reference} (delivery {each.delivery}): {each.code}" for each in report.broken]
+        if more := report.unmade - len(broken):
+            broken.append(f"cannot be made: {more} more")
+        return [*broken, told]
     lines = [
         f"accepted {report.accepted} · deferred {report.deferred} · refused {report.refused} · "
         f"expired {report.expired} · in doubt {report.in_doubt}"
+        + (f" · set aside {report.unmade}" if report.unmade else "")
     ]
     if report.recovered:
         lines.insert(0, f"{report.recovered} deliveries of a run that was cut off are in doubt (RFC 1047).")
@@ -120,7 +125,8 @@ def _lines(report: SendReport) -> list[str]:
     for count, what in (
         (left.waiting, "wait to be sent"),
         (left.resend, "are to be sent again after a doubt"),
-        (left.held, "are held in doubt"),
+        (left.held, "are held in doubt: `notifier doubt list`"),
+        (left.unmade, "could not be made: logs/mail.log says why, `notifier requeue --state unmade` sends them"),
         (left.unapproved, "are not approved"),
         (left.letters, "letters are to be printed and posted"),
         (left.reviews, "persons are under review"),

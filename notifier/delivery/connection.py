@@ -20,6 +20,7 @@ from notifier.delivery.relay import Relay, RelayRefused, session_facts
 from notifier.delivery.relays import Relays
 from notifier.delivery.transaction import Envelope
 from notifier.delivery.turnstile import Turnstile
+from notifier.delivery.unmade import code_of
 from notifier.delivery.weather import Weather
 from notifier.dkim import Signer
 from notifier.errors import OperatorError, RelayUnavailable
@@ -140,10 +141,14 @@ class Connection:
                 claim, means.vault, means.settings.sender(claim.sender), notice, means.listed,
                 signer=means.signers.get(claim.sender), diversion=means.diversion,
             )  # fmt: skip
-        except Exception as error:  # raised when the claims are given back
-            self._outbox.fail(error)
+        except Exception as error:
+            if (code := code_of(error)) is not None:
+                self._outbox.set_aside(claim, code)
+                return None
+            self._outbox.fail(error)  # raised when the claims are given back
             self._outbox.release(claim)
             return None
+        self._outbox.messages.made()
         if ready.envelope is None:
             self._outbox.begun()
             outcome = Outcome(Kind.REFUSED, Phase.RCPT, text="no command can carry this address")
@@ -177,7 +182,8 @@ class Connection:
         assert isinstance(parcel, Parcel) and self._relay is not None
         weather, relay, used = self._means.weather, self._relay.name, parcel.number > 1
         try:
-            self._outbox.end(parcel.claim, weather.weigh(parcel.claim.id, outcome, used=used), parcel.ready, relay)
+            weighed = weather.weigh(parcel.claim.id, outcome, used=used, to=parcel.envelope.path)
+            self._outbox.end(parcel.claim, weighed, parcel.ready, relay)
         except Exception as error:
             # Called by the transport, where an exception would end nothing but the connection. The delivery stays
             # marked SENDING, which is what a crash leaves (I5).

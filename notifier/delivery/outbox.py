@@ -11,9 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from notifier.delivery import outcomes, replies
+from notifier.delivery.breakers import UNMADE, UnmadeMessages
 from notifier.delivery.envelopes import Ready
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.record import Ended, ended
+from notifier.delivery.unmade import unmade
 from notifier.model import Entry
 from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
@@ -35,6 +37,7 @@ class Outbox:
         self.pause_words = ""
         self.failure: Exception | None = None
         self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
+        self.messages = UnmadeMessages()
         self._ended: list[Ended] = []
         self._notes: list[Entry] = []
 
@@ -71,6 +74,16 @@ class Outbox:
         self.unwritten -= 1
         self._ended.append(Ended(claim, outcomes.released(), self.clock()))
         self.wake.set()
+
+    def set_aside(self, claim: Claim, code: str) -> None:
+        """Its message cannot be made (``code``: why, delivery/unmade.py). Several in a row: the campaign pauses."""
+        self.unwritten -= 1
+        self._ended.append(Ended(claim, unmade(code), self.clock(), reply=code))
+        self.wake.set()
+        if self.messages.unmade() and self.is_running():
+            self.pause_with(
+                f"{UNMADE} messages in a row could not be made ({code}): is it the key, the text, the data?"
+            )
 
     def note(self, entry: Entry) -> None:
         """An entry for the journal, with the next cycle's transaction."""

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     IN_DOUBT = "in_doubt"  # the final dot may have gone out, and no answer came
     LOST = "lost"  # the connection broke before anything was handed over: at once, does not count
     RELEASED = "released"  # not begun: as if never claimed
+    UNMADE = "unmade"  # its message cannot be made: set aside until somebody has looked
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The only door through which a delivery changes.
+"""The only door through which an attempt changes a delivery. (What somebody decides by name: doubts.py, requeue.py.)
 
 :func:`decide` says what an outcome means for a delivery: pure, ``now`` and a random number passed in. :func:`record`
 does it, in the caller's transaction: guarded update (id, state, attempt, epoch), attempt row, journal entry, and for a
@@ -79,6 +79,8 @@ def decide(  # noqa: PLR0911  (a table, read downwards)
         return Decision(Event.DOUBT, 0, retries, doubts + 1, None, ("delivery_in_doubt", "delivery_held"))
     if outcome.kind is Kind.RELEASED:
         return Decision(Event.RELEASE, 0, retries, doubts)
+    if outcome.kind is Kind.UNMADE:
+        return Decision(Event.SET_ASIDE, 0, retries, doubts, None, ("delivery_unmade",))
     if outcome.kind in (Kind.LOST, Kind.OURS):
         return Decision(Event.DEFER, to_ms(now), retries, doubts, None, ("delivery_deferred",))
     counted = retries + (outcome.kind is Kind.DEFERRED)

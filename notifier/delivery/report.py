@@ -26,11 +26,23 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A message that a dry run could not make. ``code``: as delivery/unmade.py says it."""
+
+    delivery: str
+    reference: str
+    code: str
+
+
+BROKEN_TOLD = 1000  # by name; the others are counted
+
+
+@dataclass(frozen=True, slots=True)
 class SendReport:
     """How a run ended. ``reason``: done | stopped | paused | limit | rehearsed. Counts are of this run's fates; a
     delivery deferred twice counts twice. ``next_due``: never before the end of the run, whose moment means "now".
     ``waits_because``: why not before, where it is more than a schedule. ``remaining``: approved mail not yet settled,
-    resends included."""
+    resends included. ``unmade``: set aside; of a dry run: could not be made, the first of them in ``broken``."""
 
     reason: str
     accepted: int = 0
@@ -38,6 +50,7 @@ class SendReport:
     refused: int = 0
     expired: int = 0
     in_doubt: int = 0
+    unmade: int = 0
     released: int = 0
     late: int = 0
     recovered: int = 0
@@ -47,21 +60,23 @@ class SendReport:
     unreachable: int = 0
     next_due: datetime | None = None
     waits_because: str = ""
+    broken: tuple[Broken, ...] = ()
     paused_reason: str = ""
     remaining: int = 0
     left: Left = field(default_factory=lambda: Left(0, 0, 0, 0, 0, 0, 0))
 
     @property
     def exit_code(self) -> int:
-        """0: all is sent and nothing is left to do or to decide; else 1 (DESIGN 11)."""
+        """0: all is sent and nothing is left to do or to decide; else 1 (DESIGN 11). Of a dry run: all can be made."""
         if self.reason == "rehearsed":
-            return 0
+            return 1 if self.unmade else 0
         left = self.left
         open_ends = (
             left.waiting,
             left.sending,
             left.resend,
             left.held,
+            left.unmade,
             left.unapproved,
             left.letters,
             left.reviews,
@@ -78,6 +93,13 @@ class Tally:
     fates: Counter[str] = field(default_factory=Counter)
     recovered: int = 0
     rendered: int = 0
+    broken: list[Broken] = field(default_factory=list)
+
+    def failed(self, broken: Broken) -> None:
+        """A dry run could not make this one."""
+        self.fates["unmade"] += 1
+        if len(self.broken) < BROKEN_TOLD:
+            self.broken.append(broken)
 
     def add(self, fate: Fate) -> None:
         self.fates[fate.kind] += 1
@@ -97,6 +119,7 @@ class Tally:
             refused=fates["refused"],
             expired=fates["expired"],
             in_doubt=fates["in_doubt"],
+            unmade=fates["unmade"],
             released=fates["released"],
             late=fates["late"],
             recovered=self.recovered,
@@ -106,6 +129,7 @@ class Tally:
             unreachable=fates["unreachable"],
             next_due=next_due,
             waits_because=waits_because,
+            broken=tuple(self.broken),
             paused_reason=paused_reason,
             remaining=left.waiting + left.sending + left.resend,
             left=left,

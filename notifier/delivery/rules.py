@@ -47,12 +47,13 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the first rule that holds says. ``seconds``: of a wait or of a closed lane, 0 = the provider's own;
-    ``numbered``: a provider's own number decided."""
+    ``numbered``: a provider's own number decided; ``repeated``: said to several recipients in a row, it is ours."""
 
     action: Action
     seconds: int = 0
     why: str = ""
     numbered: bool = False
+    repeated: bool = False
 
 
 UNKNOWN = Verdict(Action.DEFERRED, why="nobody has seen this yet")
@@ -164,6 +165,7 @@ def _provider(name: str, body: Mapping[str, Any]) -> Provider:
 
 _KNOWN = {
     "providers", "phases", "codes", "enhanced", "numbers", "words", "unless", "action", "seconds", "why",
+    "repeated",
 }  # fmt: skip
 _PHASES = {"connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"}
 
@@ -179,8 +181,14 @@ def _rule(body: Mapping[str, Any], providers: Mapping[str, Provider]) -> Rule:
     if wrong := sorted(code for code in codes if code not in (4, 5) and not 400 <= code < 600):
         raise ValueError(f"codes are 4, 5, or from 400 to 599, not {wrong[0]}")
     numbers = frozenset(int(number) for number in body.get("numbers", ()))
+    if (repeated := body.get("repeated", "")) not in ("", "ours"):
+        raise ValueError(f'repeated is "ours" or nothing, not {repeated!r}')
     verdict = Verdict(
-        Action(body["action"]), int(body.get("seconds", 0)), str(body.get("why", "")), numbered=bool(numbers)
+        Action(body["action"]),
+        int(body.get("seconds", 0)),
+        str(body.get("why", "")),
+        numbered=bool(numbers),
+        repeated=bool(repeated),
     )
     return Rule(
         verdict,

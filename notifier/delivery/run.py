@@ -20,6 +20,7 @@ from functools import partial
 
 from notifier.campaign import Settings
 from notifier.delivery import quota, traffic
+from notifier.delivery.breakers import Doubts
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
@@ -49,7 +50,6 @@ POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
 FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts
 PATIENCE = 60.0  # for one that stops answering later
 PATIENCE_WAITING = 900.0  # the same with --wait: a relay may be restarted at night
-DOUBTS = 5  # per connection, in one run without a crash, before the campaign pauses
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +115,7 @@ class Run:
         self._epoch = 0
         self._waiting = 0
         self._tally = Tally()
+        self._doubts = Doubts(settings.relay.connections or 1)
         relays.changed = self._relay_changed
 
     # -- from outside ------------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ class Run:
         self._mail_log.write(turn.fates)
         if turn.paused is not None and not outbox.stopping.is_set():
             outbox.pause_with(turn.paused)
-        self._watch_doubts()
+        self._watch_doubts(turn.fates)
         if self._on_progress is not None:
             asked = outbox.stopping.is_set() and outbox.stop_reason == "stopped" and outbox.failure is None
             self._on_progress(Progress(dict(self._tally.fates), self._waiting, self._outstanding, asked))
@@ -344,11 +345,10 @@ class Run:
             paused_reason=self._outbox.pause_words if reason == "paused" else "",
         )
 
-    def _watch_doubts(self) -> None:
+    def _watch_doubts(self, fates: list[Fate]) -> None:
         """Many doubts without a crash are ours (DESIGN 9): a relay that drops after each dot, a time-out too short."""
-        doubts, fates = self._tally.fates["in_doubt"], self._tally.fates.total()
-        many = DOUBTS * (self._settings.relay.connections or 1)
-        if doubts >= many and doubts * 10 >= fates and not self._outbox.stopping.is_set():
+        doubts = self._doubts.count(len(fates), sum(fate.kind == "in_doubt" for fate in fates))
+        if doubts and not self._outbox.stopping.is_set():
             self._outbox.pause_with(
-                f"{doubts} deliveries in doubt in this run: does the relay answer after the final dot?"
+                f"{doubts} deliveries in doubt one after the other: does the relay answer after the final dot?"
             )

@@ -8,12 +8,16 @@ sending     Claimed, durably, before the first byte of its transaction (I4). A c
 deferred    The last attempt failed for now; due again later. A crash leaves it so. The sender claims it when due.
 in_doubt    The final dot may have gone out and no answer was recorded (RFC 1047). A crash leaves it so. With a due
             time the sender sends it once more, same Message-ID; without one it is held, and somebody decides.
-accepted    The relay answered 250 after the final dot. Nothing moves it but what comes back: a report or a bounce.
+unmade      Its message could not be made (a contact that opens no more, an envelope that is not its recipient's).
+            Nothing went out, and nobody tries again until somebody has looked and puts it back into the queue.
+accepted    The relay answered 250 after the final dot; or it was in doubt, and somebody decided by name that it is
+            taken as handed over. Nothing moves it but what comes back: a report or a bounce.
 delivered   A report says that the recipient's own server took it. A late bounce may still contradict (RFC 3464).
 refused     The address is bad. In the same transaction an e-mail to the contact's second address, or a letter, took its
-            place; or its persons are unreachable, until a newer directory gives another way.
+            place; or its persons are unreachable, until a newer directory gives another way. Refused by mistake, it can
+            be put back into the queue, as long as nothing that took its place has told anybody.
 expired     Deferred until the campaign's limit passed. A letter took its place; where none can be sent, the
-            second address.
+            second address. It can be put back likewise.
 bounced     Accepted, then returned. A letter takes its place, as for refused.
 withdrawn   Taken back before anything went out. Final.
 to_print    A letter that waits for the next print file. A crash leaves it so. The export of letters moves it on.
@@ -41,6 +45,7 @@ class State(StrEnum):
     DEFERRED = "deferred"
     REFUSED = "refused"
     IN_DOUBT = "in_doubt"
+    UNMADE = "unmade"
     DELIVERED = "delivered"
     BOUNCED = "bounced"
     EXPIRED = "expired"
@@ -62,6 +67,9 @@ class Event(StrEnum):
     EXPIRE = "expire"  # deferred for too long
     DOUBT = "doubt"  # the final dot may have gone out, and no answer
     RESEND = "resend"  # in doubt, and the policy (or somebody) says: once more
+    TAKE = "take"  # in doubt, and somebody says: taken as handed over
+    SET_ASIDE = "set_aside"  # its message cannot be made
+    REQUEUE = "requeue"  # somebody says that it was refused, given up or set aside by mistake
     ACCEPT_LATE = "accept_late"  # the answer of an attempt that was given up for lost: accepted
     CONFIRM = "confirm"  # a report: delivered
     BOUNCE = "bounce"  # a report: failed
@@ -80,10 +88,16 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.REFUSE): State.REFUSED,
     (State.SENDING, Event.EXPIRE): State.EXPIRED,
     (State.SENDING, Event.DOUBT): State.IN_DOUBT,
+    (State.SENDING, Event.SET_ASIDE): State.UNMADE,
     (State.IN_DOUBT, Event.RESEND): State.QUEUED,
+    (State.IN_DOUBT, Event.TAKE): State.ACCEPTED,
+    (State.REFUSED, Event.REQUEUE): State.QUEUED,
+    (State.EXPIRED, Event.REQUEUE): State.QUEUED,
+    (State.UNMADE, Event.REQUEUE): State.QUEUED,
     (State.IN_DOUBT, Event.ACCEPT_LATE): State.ACCEPTED,
     (State.QUEUED, Event.ACCEPT_LATE): State.ACCEPTED,
     (State.DEFERRED, Event.ACCEPT_LATE): State.ACCEPTED,
+    (State.UNMADE, Event.ACCEPT_LATE): State.ACCEPTED,
     (State.ACCEPTED, Event.CONFIRM): State.DELIVERED,
     (State.IN_DOUBT, Event.CONFIRM): State.DELIVERED,
     (State.ACCEPTED, Event.BOUNCE): State.BOUNCED,
@@ -91,6 +105,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.IN_DOUBT, Event.BOUNCE): State.BOUNCED,
     (State.QUEUED, Event.WITHDRAW): State.WITHDRAWN,
     (State.DEFERRED, Event.WITHDRAW): State.WITHDRAWN,
+    (State.UNMADE, Event.WITHDRAW): State.WITHDRAWN,
     (State.TO_PRINT, Event.WITHDRAW): State.WITHDRAWN,
     (State.TO_PRINT, Event.PRINT): State.PRINTED,
     (State.PRINTED, Event.POST): State.POSTED,
@@ -117,9 +132,12 @@ def targets(state: State) -> frozenset[State]:
 
 
 INITIAL = frozenset(State) - frozenset(
-    target for (source, event), target in TRANSITIONS.items() if event not in (Event.RELEASE, Event.RESEND)
+    target
+    for (source, event), target in TRANSITIONS.items()
+    if event not in (Event.RELEASE, Event.RESEND, Event.REQUEUE)
 )
-FINAL = frozenset(state for state in State if not targets(state))
+# Nothing moves it on by itself: only somebody who says that it was a mistake.
+FINAL = frozenset(State) - frozenset(source for source, event in TRANSITIONS if event is not Event.REQUEUE)
 CLAIMABLE = sources(Event.CLAIM)
 OUTCOMES = targets(State.SENDING)
 

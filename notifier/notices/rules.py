@@ -177,6 +177,7 @@ CHAPTERS = (
                 "a rate that all bear",
             ),
             ("key-mode", "yes", "Art. 32", "others can read the key file", "chmod 600"),
+            ("wake-command", "no", "", "a program of [send] cannot be run", "its path; chmod +x"),
         ),
     ),
     Chapter(

@@ -40,6 +40,7 @@ _STATES = {
     "queued": "waits to be sent",
     "sending": "is being sent",
     "deferred": "the server asked to try again later",
+    "unmade": "its message could not be made: somebody looks into it",
     "in_doubt": "may have arrived: no answer was recorded",
     "accepted": "accepted by the relay",
     "delivered": "taken by the recipient's own server",
@@ -74,7 +75,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Told:
     """One wave of a found person. ``sent``: when a notice went out, or may have; ``state``: of its delivery, "" = it
-    has none."""
+    has none; ``by_decision``: accepted because somebody decided so, not by the relay's answer."""
 
     wave: str
     kind: str
@@ -84,6 +85,7 @@ class Told:
     approved: bool
     sent: datetime | None
     reference: str
+    by_decision: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -96,12 +98,15 @@ class Told:
             "approved": self.approved,
             "sent": self.sent.isoformat() if self.sent else None,
             "reference": self.reference,
+            "by_decision": self.by_decision,
         }
 
     def line(self, zone: tzinfo) -> str:
         """For the terminal."""
         day = f", {self.sent.astimezone(zone):%d/%m/%Y %H:%M}" if self.sent else ""
         state = _STATES.get(self.state, self.state) if self.state else self.reason
+        if self.by_decision:
+            state = "may have arrived: taken as handed over by decision, no answer was recorded"
         waits = "" if self.approved else " (not approved yet)"
         known = f"; reference {self.reference}" if self.reference else ""
         return f"    wave {self.wave} ({self.kind}): {self.route}, {state}{day}{waits}{known}"
@@ -339,6 +344,7 @@ def _told(vault: Vault, owing: Owing) -> Told:
         state=owing.state,
         approved=bool(owing.approved),
         sent=None if owing.sent_ms is None else from_ms(owing.sent_ms),
+        by_decision=bool(owing.by_decision),
         # Before it is approved a notice may still become another one, with another reference.
         reference=vault.reference(owing.token.hex()) if owing.token and owing.approved else "",
     )

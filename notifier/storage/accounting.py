@@ -24,7 +24,7 @@ _OBSERVED = "d.observe_until_ms <= :now_ms AND c.returns_read_ms >= d.observe_un
 TERM = f"""CASE
     WHEN n.excluded <> '' THEN 'excluded'
     WHEN n.review <> '' THEN 'pending'
-    WHEN d.state IN ('queued', 'sending', 'deferred', 'withdrawn') THEN 'pending'
+    WHEN d.state IN ('queued', 'sending', 'deferred', 'unmade', 'withdrawn') THEN 'pending'
     WHEN d.state = 'in_doubt' THEN 'in_doubt'
     WHEN d.state = 'accepted' AND {_OBSERVED} THEN 'presumed'
     WHEN d.state = 'accepted' THEN 'handed_over'

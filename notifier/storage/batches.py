@@ -203,13 +203,13 @@ async def approved_at(connection: AsyncConnection, batch_id: int) -> datetime:
 
 
 async def unfinished_batches(connection: AsyncConnection, wave: str | None = None) -> list[StoredBatch]:
-    """The batches that still have something to send: a mail delivery that waits, retries or is in doubt."""
+    """The batches that still have something to send: a mail delivery that waits, retries, is in doubt or set aside."""
     rows = await connection.execute(
         text(
             _BATCHES  # noqa: S608  (a constant of this module)
             + "WHERE (:wave IS NULL OR w.name = :wave) AND b.id IN ("
             "SELECT batch_id FROM deliveries WHERE channel = 'mail' "
-            "AND state IN ('queued', 'sending', 'deferred', 'in_doubt')) ORDER BY b.id"
+            "AND state IN ('queued', 'sending', 'deferred', 'in_doubt', 'unmade')) ORDER BY b.id"
         ),
         {"wave": wave},
     )

@@ -26,7 +26,7 @@ _COLUMNS = "person_id INTEGER PRIMARY KEY, exposure_set_id INTEGER NOT NULL"
 # The same guard as in `notifications`: what it takes back is what is not begun.
 _BEGUN = (
     "(d.state IN ('sending', 'accepted', 'in_doubt', 'delivered', 'printed', 'posted') "
-    "OR (d.state IN ('queued', 'deferred') AND d.attempt > 0) "
+    "OR (d.state IN ('queued', 'deferred', 'unmade') AND d.attempt > 0) "
     "OR (d.state = 'to_print' AND d.replaces_id IS NOT NULL))"
 )
 _TOLD = (

@@ -131,6 +131,7 @@ class Left:
     unapproved: int
     letters: int  # to print
     reviews: int
+    unmade: int = 0  # set aside, somebody decides
 
 
 # -- claiming ------------------------------------------------------------------------------------------------------
@@ -396,11 +397,11 @@ def _replace(
 ) -> bool:
     inserted = connection.execute(
         "INSERT INTO deliveries (token, reference, wave_id, segment_id, contact_id, channel, is_second, state, "
-        "batch_id, attempt, retries, doubts, epoch, provider, priority, due_ms, since_ms, replaces_id) VALUES (:token, "
-        ":reference, :wave, :segment, "
+        "batch_id, attempt, retries, doubts, epoch, provider, priority, due_ms, since_ms, replaces_id, "
+        "replaces_attempt) VALUES (:token, :reference, :wave, :segment, "
         ":contact, :channel, :channel = 'mail', :state, :batch, 0, 0, 0, 0, CASE WHEN :channel = 'mail' "
         "THEN (SELECT second_provider FROM contacts WHERE id = :contact) ELSE :provider END, "
-        "(SELECT priority FROM deliveries WHERE id = :replaces), 0, :now, :replaces) ON CONFLICT DO NOTHING",
+        "(SELECT priority FROM deliveries WHERE id = :replaces), 0, :now, :replaces, :attempt) ON CONFLICT DO NOTHING",
         {
             "token": token,
             "reference": reference,
@@ -413,6 +414,7 @@ def _replace(
             "provider": held.provider,
             "now": now_ms,
             "replaces": held.id,
+            "attempt": held.attempt,
         },
     )
     if inserted.rowcount != 1:
@@ -469,12 +471,14 @@ def left(connection: Connection, *, wave_id: int | None) -> Left:
         "COALESCE(SUM(state = 'sending'), 0), COALESCE(SUM(state = 'in_doubt' AND due_ms > 0), 0), "
         "COALESCE(SUM(state = 'in_doubt' AND due_ms = 0), 0), "
         "COALESCE(SUM(channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NULL), 0), "
-        f"COALESCE(SUM(state = 'to_print'), 0) FROM deliveries WHERE wave_id IN (SELECT id FROM waves) "
-        f"AND {_OF_WAVE} AND state IN ('queued', 'deferred', 'sending', 'in_doubt', 'to_print')",
+        "COALESCE(SUM(state = 'to_print'), 0), COALESCE(SUM(state = 'unmade'), 0) FROM deliveries "
+        f"WHERE wave_id IN (SELECT id FROM waves) AND {_OF_WAVE} "
+        "AND state IN ('queued', 'deferred', 'sending', 'in_doubt', 'to_print', 'unmade')",
         {"wave_id": wave_id},
     ).fetchone()
     reviews = connection.execute(
         f"SELECT COUNT(*) FROM notifications WHERE review <> '' AND excluded = '' AND {_OF_WAVE}",  # noqa: S608
         {"wave_id": wave_id},
     ).fetchone()
-    return Left(*(int(count) for count in (*row, *reviews)))
+    *counts, unmade = row
+    return Left(*(int(count) for count in (*counts, *reviews, unmade)))

@@ -56,16 +56,19 @@ async def unreferenced_tokens(connection: AsyncConnection) -> AsyncGenerator[tup
 
 
 async def chain(connection: AsyncConnection, delivery_id: int, token: bytes) -> dict[int, bytes]:
-    """Id and token of a delivery, of those whose place it took, and of those that took its place."""
-    linked = {delivery_id: token}
-    for step in (
-        "SELECT e.id, e.token FROM deliveries d JOIN deliveries e ON e.id = d.replaces_id WHERE d.id = :id",
-        "SELECT e.id, e.token FROM deliveries e WHERE e.replaces_id = :id",
-    ):
-        at = delivery_id
-        while (row := (await connection.execute(text(step), {"id": at})).one_or_none()) is not None:
-            at = row[0]
-            linked[at] = row[1]
+    """Id and token of a delivery, of those whose place it took, and of those that took its place: one at a time, and
+    more than one of a delivery that was put back into the queue and failed again."""
+    linked, first = {delivery_id: token}, delivery_id
+    before = text("SELECT e.id, e.token FROM deliveries d JOIN deliveries e ON e.id = d.replaces_id WHERE d.id = :id")
+    while (row := (await connection.execute(before, {"id": first})).one_or_none()) is not None:
+        first = row[0]
+        linked[first] = row[1]
+    after = text("SELECT e.id, e.token FROM deliveries e WHERE e.replaces_id = :id ORDER BY e.id")
+    front = [first]
+    while front:
+        rows = (await connection.execute(after, {"id": front.pop()})).all()
+        front += [row[0] for row in rows]
+        linked |= {row[0]: row[1] for row in rows}
     return linked
 
 

@@ -31,7 +31,7 @@ class Affected(NamedTuple):
 
 class Owing(NamedTuple):
     """What a person is owed in one wave. ``sent_ms``: the attempt that was accepted, or may have been; a letter's day
-    of posting; None: nothing has gone out."""
+    of posting; None: nothing has gone out; ``by_decision``: accepted because somebody said so, not the relay."""
 
     wave: str
     kind: str
@@ -44,6 +44,7 @@ class Owing(NamedTuple):
     token: bytes | None
     since_ms: int | None
     sent_ms: int | None
+    by_decision: bool
 
 
 class Gone(NamedTuple):
@@ -156,7 +157,9 @@ async def owing(connection: AsyncConnection, person: int) -> list[Owing]:
     rows = await connection.execute(
         text(
             "SELECT w.name, w.kind, n.route, n.route_reason, n.excluded, n.review, n.batch_id IS NOT NULL, "
-            f"COALESCE(d.state, ''), d.token, d.since_ms, {_SENT} FROM notifications n "
+            f"COALESCE(d.state, ''), d.token, d.since_ms, {_SENT}, d.state = 'accepted' AND d.doubts > 0 "
+            "AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = d.id AND a.outcome = 'accepted') "
+            "FROM notifications n "
             "JOIN waves w ON w.id = n.wave_id LEFT JOIN deliveries d ON d.id = n.delivery_id "
             "WHERE n.person_id = :id ORDER BY w.id"
         ),
@@ -169,8 +172,8 @@ async def owing(connection: AsyncConnection, person: int) -> list[Owing]:
 GONE = (
     f"SELECT token, sent_ms, kind, sender FROM (SELECT d.id, d.token, {_SENT} AS sent_ms, w.kind, s.sender "
     "FROM waves w CROSS JOIN deliveries d CROSS JOIN segments s WHERE (:wave IS NULL OR w.name = :wave) "
-    "AND d.wave_id = w.id AND d.state IN ('queued', 'sending', 'deferred', 'in_doubt', 'accepted', 'delivered', "
-    "'refused', 'expired', 'bounced', 'withdrawn', 'posted', 'returned') AND s.id = d.segment_id) AS sent "
+    "AND d.wave_id = w.id AND d.state IN ('queued', 'sending', 'deferred', 'in_doubt', 'unmade', 'accepted', "
+    "'delivered', 'refused', 'expired', 'bounced', 'withdrawn', 'posted', 'returned') AND s.id = d.segment_id) AS sent "
     "WHERE sent_ms IS NOT NULL ORDER BY id"
 )
 

@@ -194,9 +194,9 @@ async def frozen_exclusions(connection: AsyncConnection, persons: Sequence[int])
     return {int(row[0]) for row in await _in_parts(connection, query, persons)}
 
 
-# Nobody has begun it: never attempted, and no e-mail that may have arrived went before it (RFC 1047).
+# Nobody has begun it: never attempted, or never made, and no e-mail that may have arrived went before it (RFC 1047).
 _NOT_BEGUN = (
-    "attempt = 0 AND state IN ('queued', 'to_print') "
+    "((attempt = 0 AND state IN ('queued', 'to_print')) OR (state = 'unmade' AND doubts = 0)) "
     "AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.id = deliveries.replaces_id AND o.doubts > 0)"
 )
 

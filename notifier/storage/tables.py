@@ -460,7 +460,10 @@ class Delivery(SQLModel, table=True):
     due_ms: int = Field(default=0, sa_type=BigInteger)
     since_ms: int = Field(default=0, sa_type=BigInteger)  # in this state since
     observe_until_ms: int | None = Field(default=None, sa_type=BigInteger)
+    # The delivery whose place it took, and which of its attempts had failed: put back into the queue and failed again,
+    # that one gets another replacement.
     replaces_id: int | None = Field(default=None, foreign_key="deliveries.id", sa_type=Id)
+    replaces_attempt: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     __table_args__ = (
         Index(
             "deliveries_due",
@@ -500,10 +503,11 @@ class Delivery(SQLModel, table=True):
             sqlite_where=text("batch_id IS NOT NULL AND reference IS NULL"),
             postgresql_where=text("batch_id IS NOT NULL AND reference IS NULL"),
         ),
-        # One letter (or one e-mail to the second address) for one failed e-mail, however often the failure is reported.
+        # One letter (or one e-mail to the second address) for one failure, however often it is reported.
         Index(
             "deliveries_replaces",
             "replaces_id",
+            "replaces_attempt",
             unique=True,
             sqlite_where=text("replaces_id IS NOT NULL"),
             postgresql_where=text("replaces_id IS NOT NULL"),

@@ -511,6 +511,8 @@ MOVES = {
     "delivery_accepted": "accepted",
     "delivery_deferred": "deferred",
     "delivery_in_doubt": "in_doubt",
+    "delivery_unmade": "unmade",
+    "delivery_requeued": "queued",
     "delivery_refused": "refused",
     "delivery_expired": "expired",
     "delivery_bounced": "bounced",
@@ -523,6 +525,7 @@ MOVES = {
 TERM_OF = {
     "queued": "pending",
     "deferred": "pending",
+    "unmade": "pending",
     "withdrawn": "pending",
     "in_doubt": "in_doubt",
     "accepted": "handed_over",
@@ -540,7 +543,7 @@ TERM_OF = {
 
 # Why a notification without any route has none; any other reason: no mailbox and no address.
 TERM_OF_REASON = {"unmatched": "unmatched", "decided": "excluded"}
-OPEN = ("queued", "deferred", "in_doubt")
+OPEN = ("queued", "deferred", "in_doubt", "unmade")
 
 
 class Ledger:
@@ -557,9 +560,13 @@ class Ledger:
         self.lists: dict[tuple[str, Any], Any] = {}  # (wave, batch) → running hash over its notifications
         self.requested: set[str] = set()  # hashes of the dossiers that were requested
         self.kinds: dict[str, str] = {}  # wave → its kind
+        self.doubted: dict[str, int] = {}  # delivery → the first of its attempts whose answer was lost
+        self.twice: set[str] = set()  # deliveries that were sent again after that, or whose place another one took
+        self.decided: dict[str, str] = {}  # deliveries taken as handed over → by whose decision
         self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
             "campaign_created": self._created,
+            "doubt_accepted": self._decided,
             "import_completed": self._imported,
             "import_undone": self._undone,
             "wave_planned": self._planned,
@@ -578,6 +585,15 @@ class Ledger:
             self.steps[kind](entry["subject"], entry["facts"], entry["at"])
 
     def _moved(self, state: str, token: str, facts: dict[str, Any], at: str) -> None:
+        doubted = self.doubted.get(token)
+        if doubted is not None:
+            again = state in ("accepted", "in_doubt") and facts.get("attempt", 0) > doubted
+            if again or facts.get("letter"):
+                self.twice.add(token)
+            if state == "accepted":
+                self.decided.pop(token, None)  # the relay's own answer, late, needs no decision
+        elif state == "in_doubt":
+            self.doubted[token] = facts.get("attempt", 0)
         if facts.get("late") and (state != "accepted" or self.states.get(token, "queued") not in OPEN):
             return  # a late outcome is written down; it settles what is still open, and only by "accepted" (DESIGN 9)
         if state in ("accepted", "posted") and at <= self.observed_until:
@@ -586,6 +602,12 @@ class Ledger:
         self.states[token] = f">{letter}" if letter else state
         if letter:
             self.states.setdefault(letter, "queued" if facts.get("then") == "second_address" else "to_print")
+
+    def _decided(self, token: str, facts: dict[str, Any], at: str) -> None:
+        """Somebody takes a delivery in doubt as handed over: no answer of the relay's."""
+        if self.states.get(token) == "in_doubt":
+            self._moved("accepted", token, {"attempt": self.doubted.get(token, 0)}, at)
+            self.decided[token] = facts["by"]
 
     def _frozen(self, person: str, facts: dict[str, Any], _at: str) -> None:
         wave, token = facts["wave"], facts["delivery"]
@@ -641,6 +663,20 @@ class Ledger:
                 break
             state = self.states[state[1:]]
         return TERM_OF[state]
+
+    def doubts(self) -> Iterator[str]:
+        """What the doubts left behind, in words."""
+        if self.twice:
+            yield (
+                f"{len(self.twice)} possible duplicates: the answer to one attempt was lost (RFC 1047), and the "
+                "notice was sent again, or another took its place"
+            )
+        by: dict[str, int] = {}
+        for token, name in self.decided.items():
+            if self.states.get(token) in ("accepted", "observed"):
+                by[name] = by.get(name, 0) + 1
+        for name in sorted(by):
+            yield f"{by[name]} deliveries count as accepted by decision of {name}, not by the relay"
 
     def table(self) -> dict[str, dict[str, int]]:
         """Wave → term → how many frozen notifications."""
@@ -1066,6 +1102,7 @@ def _report(verdict: Verdict, summary: dict[str, Any], ledger: Ledger, checkpoin
         verdict.waves[wave["wave"]] = {"owed": wave["owed"], **wave["notifications"]}
         if left := sum(wave["not_frozen"].values()):
             verdict.remarks.append(f"wave {wave['wave']}: {left} not approved, so that no entry speaks of them")
+    verdict.remarks.extend(ledger.doubts())
     if not summary["balances"]:
         verdict.remarks.append("the account does not balance, and the summary says so")
 
@@ -1090,13 +1127,16 @@ def check_person(content: bytes, verdict: Verdict, fingerprint: str | None, know
     digest = hashlib.sha256(canonical(signed).encode()).hexdigest()
     if open_note(proof["signature"], signer) != f"{PERSON_FORMAT}\n{signer.name}\n{digest}\n":
         verdict.findings.append("the signature of the proof belongs to another proof")
+    ledger = Ledger("")
     for item in proof["entries"]:
+        ledger.add(item["entry"])
         leaf = leaf_hash(bytes.fromhex(item["salt"]), canonical(item["entry"]).encode())
         path = [bytes.fromhex(node) for node in item["path"]]
         if not included(leaf, item["index"], checkpoint.size, path, checkpoint.root):
             verdict.findings.append(f"entry {item['index']} does not stand in the signed journal")
     verdict.counts = {"entries": len(proof["entries"]), "in the journal": checkpoint.size}
     verdict.remarks.append(f"about the notice with the reference {proof['reference']}")
+    verdict.remarks.extend(ledger.doubts())
 
 
 # -- the door ------------------------------------------------------------------------------------------------------

@@ -392,6 +392,7 @@ def upgrade() -> None:
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("observe_until_ms", sa.BigInteger(), nullable=True),
         sa.Column("replaces_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("replaces_attempt", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["batch_id"],
             ["batches.id"],
@@ -446,7 +447,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "deliveries_replaces",
-            ["replaces_id"],
+            ["replaces_id", "replaces_attempt"],
             unique=True,
             sqlite_where=sa.text("replaces_id IS NOT NULL"),
             postgresql_where=sa.text("replaces_id IS NOT NULL"),

@@ -1,0 +1,72 @@
+"""Queries on deliveries in doubt (RFC 1047), for whoever decides on them.
+
+Every function runs in the caller's transaction; the guard (state) stands in the statement, so that a sender that takes
+one up at the same time wins or loses as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class DoubtRow(NamedTuple):
+    """A delivery in doubt. ``attempt``: its last one; ``doubts``: how often the answer was lost; ``due_ms``: when the
+    sender sends it once more by itself, 0 = held; ``is_excluded``: one whom it informs was taken out since."""
+
+    id: int
+    token: bytes
+    wave: str
+    provider: str
+    attempt: int
+    doubts: int
+    since_ms: int
+    due_ms: int
+    is_excluded: bool
+
+
+async def in_doubt(connection: AsyncConnection, wave: str | None = None) -> list[DoubtRow]:
+    """All of them, or those of one wave, in order of id."""
+    rows = await connection.execute(
+        text(
+            # Wave by wave, along the index on (wave_id, state): doubts are few, deliveries are millions.
+            "SELECT d.id, d.token, w.name, d.provider, d.attempt, d.doubts, d.since_ms, d.due_ms, "
+            "EXISTS (SELECT 1 FROM notifications n JOIN persons p ON p.id = n.person_id "
+            "WHERE n.delivery_id = d.id AND p.excluded <> '') AS is_excluded "
+            "FROM waves w CROSS JOIN deliveries d WHERE d.wave_id = w.id AND d.state = 'in_doubt' "
+            "AND (:wave IS NULL OR w.name = :wave) ORDER BY d.id"
+        ),
+        {"wave": wave},
+    )
+    return [DoubtRow(*row)._replace(is_excluded=bool(row.is_excluded)) for row in rows]
+
+
+async def exists(connection: AsyncConnection, token: bytes) -> bool:
+    """Whether there is, or was, a delivery with this token."""
+    found = await connection.execute(text("SELECT 1 FROM deliveries WHERE token = :token"), {"token": token})
+    return found.first() is not None
+
+
+async def move(
+    connection: AsyncConnection, ids: Sequence[int], *, state: str, now_ms: int, observe_until_ms: int | None = None
+) -> None:
+    """Take these out of doubt, into ``state``, due at once."""
+    await connection.execute(
+        text(
+            "UPDATE deliveries SET state = :state, since_ms = :now, due_ms = :due, observe_until_ms = :observe "
+            "WHERE id = :id AND state = 'in_doubt'"
+        ),
+        [
+            {
+                "id": number,
+                "state": state,
+                "now": now_ms,
+                "due": now_ms if observe_until_ms is None else 0,
+                "observe": observe_until_ms,
+            }
+            for number in ids
+        ],
+    )

@@ -1,0 +1,172 @@
+"""Deliveries in doubt, decided by name: sent once more, or taken as handed over; both policies; the proof says it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from notifier.delivery import doubts
+from notifier.delivery.doubts import Which
+from notifier.errors import OperatorError
+from notifier.model import Term, to_ms
+from notifier.proof.verifier.verify import Ledger
+from notifier.storage.accounting import account
+from tests.delivery.rows import tuned
+from tests.relay.server import Act
+
+NOW = datetime.now(UTC)
+HOLD = {"doubt__policy": "hold"}
+
+
+@pytest.fixture
+def decide(opened, vault, settings):
+    """``decide("resend", Which(…))``: the decision, as the command takes it."""
+
+    def run(what: str, *arguments, tune: dict | None = None, **more):
+        async def whole():
+            async with opened() as database:
+                given = tuned(settings, **(tune or {}))
+                if what == "resend":
+                    return await doubts.resend(database, vault, *arguments, by="ops", now=NOW)
+                if what == "accept":
+                    return await doubts.accept(database, vault, given, *arguments, by="Anne", now=NOW, **more)
+                if what == "account":
+                    async with database.read() as connection:
+                        return await account(connection, now_ms=to_ms(NOW))
+                return await doubts.listed(database, vault, given, **more)
+
+        return asyncio.run(whole())
+
+    return run
+
+
+def in_doubt(rows, server, sending, count: int = 1, *, times: int = 1, tune: dict | None = None) -> list[int]:
+    addresses = [f"p{number}@courriel.example" for number in range(count)]
+    ids = rows.deliver(*addresses)
+    for address in addresses:
+        server.on(address, *[Act("final", then="take_drop")] * times)
+    sending(server, tune=tune)
+    assert {rows.state(one) for one in ids} == {"in_doubt"}
+    return ids
+
+
+def ledger(rows) -> Ledger:
+    read = Ledger("")
+    for entry in rows.entries():
+        read.add(entry)
+    return read
+
+
+def token(rows, one: int) -> str:
+    return rows.one("SELECT token FROM deliveries WHERE id = ?", one).hex()
+
+
+def test_the_list_says_where_each_stands_and_names_nobody(rows, server, sending, decide, vault):
+    (one,) = in_doubt(rows, server, sending)
+    (found,) = decide("list").as_json()["doubts"]
+    assert found["delivery"] == token(rows, one) and found["reference"] == vault.reference(token(rows, one))
+    assert (found["attempts"], found["doubts"], found["then"], found["provider"]) == (1, 1, "resend", "other")
+    assert found["again_at"] > found["since"]
+    held = decide("list", tune=HOLD)
+    assert held.held == 1 and held.as_json()["doubts"][0]["then"] == "held"
+    assert "courriel" not in str(held.as_json()) + str(held.lines())
+    assert decide("list", wave="supplement").rows == []
+
+
+def test_i5_sent_once_more_with_the_same_message_id_and_attempt_one_stays_in_doubt(rows, server, sending, decide):
+    """Under the policy hold nothing but a decision sends it again."""
+    (one,) = in_doubt(rows, server, sending, tune=HOLD)
+    assert decide("resend", Which((token(rows, one).upper(),))).deliveries == [token(rows, one)]
+    assert rows.state(one) == "queued" and server.copies("p0@courriel.example") == 1
+    report = sending(server, tune=HOLD)
+    assert report.accepted == 1 and report.exit_code == 0 and server.copies("p0@courriel.example") == 2
+    assert rows.all("SELECT number, outcome FROM attempts ORDER BY number") == [(1, "in_doubt"), (2, "accepted")]
+    ids = {line for taken in server.taken for line in taken.data.split(b"\r\n") if line.startswith(b"Message-ID")}
+    assert len(ids) == 1
+    (entry,) = rows.entries("doubt_resent")
+    assert entry["subject"] == token(rows, one)
+    assert entry["facts"] == {"attempt": 1, "doubts": 1, "by": "ops"}
+    assert any("1 possible duplicates" in line for line in ledger(rows).doubts())
+
+
+@pytest.mark.parametrize("tune", [None, HOLD])
+def test_a_second_doubt_is_held_whatever_the_policy(rows, server, sending, decide, tune):
+    (one,) = in_doubt(rows, server, sending, times=2, tune=tune)
+    decide("resend", Which(every=True))
+    report = sending(server, tune=tune)
+    assert report.left.held == 1 and rows.one("SELECT doubts FROM deliveries WHERE id = ?", one) == 2
+    later = sending(server, tune=tune, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+    assert later.accepted == 0 and server.copies("p0@courriel.example") == 2, "once means once"
+    assert decide("list", tune=tune).held == 1
+
+
+def test_running_it_twice_changes_nothing_more(rows, server, sending, decide, vault):
+    ids = in_doubt(rows, server, sending, 3, tune=HOLD)
+    references = tuple(vault.reference(token(rows, one)) for one in ids)
+    rows.run("UPDATE deliveries SET reference = ? WHERE id = ?", vault.reference_number(token(rows, ids[0])), ids[0])
+    assert len(decide("resend", Which(references[:1])).deliveries) == 1
+    before = rows.snapshot()
+    again = decide("resend", Which((references[0].lower(),)))
+    assert (again.deliveries, again.already) == ([], 1) and rows.snapshot() == before
+    assert len(decide("accept", Which(every=True), reason="relay's log").deliveries) == 2
+    before = rows.snapshot()
+    assert decide("accept", Which(every=True), reason="relay's log").deliveries == []
+    assert rows.snapshot() == before
+
+
+def test_a_word_that_names_nothing_changes_nothing(rows, server, sending, decide, vault):
+    (one,) = in_doubt(rows, server, sending)
+    before = rows.snapshot()
+    known = vault.reference(token(rows, one))
+    for words in (
+        ("jean.martin@courriel.example",),
+        (known, "0000-0000-0000"),
+        (),
+        ("f" * 32,),
+        ("ZZZZ-ZZZZ-ZZZZ-ZZ",),
+    ):
+        with pytest.raises(OperatorError) as told:
+            decide("resend", Which(words))
+        assert "martin" not in str(told.value)
+    with pytest.raises(OperatorError):
+        decide("accept", Which((known,), every=True), reason="x")
+    assert rows.snapshot() == before
+
+
+def test_i1_taken_as_handed_over_by_decision_of_somebody_and_not_by_the_relay(rows, server, sending, decide):
+    one, other = in_doubt(rows, server, sending, 2)
+    reason = "found in the relay's log, for p0@courriel.example"
+    assert decide("accept", Which((token(rows, one),)), reason=reason).deliveries == [token(rows, one)]
+    assert rows.state(one) == "accepted" and rows.state(other) == "in_doubt"
+    (wave,) = decide("account").waves
+    assert wave.frozen[Term.HANDED_OVER] == 1 and wave.frozen[Term.IN_DOUBT] == 1 and wave.unsettled == 0
+    assert rows.one("SELECT observe_until_ms FROM deliveries WHERE id = ?", one) == to_ms(NOW + timedelta(days=5))
+    (entry,) = rows.entries("doubt_accepted")
+    assert entry["facts"]["by"] == "Anne" and "courriel" not in entry["facts"]["reason"], "I8"
+    assert rows.all("SELECT outcome FROM attempts WHERE delivery_id = ?", one) == [("in_doubt",)], "no invented answer"
+    read = ledger(rows)
+    assert read.states == {token(rows, one): "accepted", token(rows, other): "in_doubt"}
+    assert list(read.doubts()) == ["1 deliveries count as accepted by decision of Anne, not by the relay"]
+    late = sending(server, clock=lambda: datetime.now(UTC) + timedelta(hours=1))
+    assert late.accepted == 1 and server.copies("p0@courriel.example") == 1, "only the other one is sent again"
+
+
+def test_a_decision_does_not_count_in_a_journal_that_knows_no_doubt():
+    """Somebody who writes it for what was refused, or for nothing, gains nothing by it."""
+    read = Ledger("")
+    at = "2024-02-09T08:00:00.000Z"
+    facts = {"attempt": 1, "late": False}
+    read.add({"kind": "delivery_deferred", "subject": "a", "facts": facts, "at": at})
+    read.add({"kind": "doubt_accepted", "subject": "a", "facts": {"attempt": 1, "by": "x"}, "at": at})
+    read.add({"kind": "doubt_accepted", "subject": "b", "facts": {"attempt": 1, "by": "x"}, "at": at})
+    assert read.states == {"a": "deferred"} and list(read.doubts()) == []
+
+
+def test_who_was_taken_out_since_is_not_written_to_again(rows, server, sending, decide):
+    one, other = in_doubt(rows, server, sending, 2, tune=HOLD)
+    rows.run("UPDATE persons SET excluded = 'deceased' WHERE id = (SELECT person_id FROM notifications "
+             "WHERE delivery_id = ?)", one)  # fmt: skip
+    done = decide("resend", Which(every=True))
+    assert (done.excluded, done.deliveries) == (1, [token(rows, other)]) and rows.state(one) == "in_doubt"
