@@ -94,6 +94,12 @@ class Keys:
         return loaded
 
 
+def config_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The user's config directory (XDG Base Directory): there the keys of real campaigns lie, unless told otherwise."""
+    configured = environment.get("XDG_CONFIG_HOME", "")
+    return Path(configured) if configured.startswith("/") else Path.home() / ".config"
+
+
 def write_key_file(path: Path, keys: Keys) -> None:
     """Create ``path`` with mode 0600. An existing file is never overwritten: it may be the only copy."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
