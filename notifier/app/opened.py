@@ -150,7 +150,7 @@ async def _session_started(app: App, command: str, *, has_head: bool) -> None:
         entries.append(Entry(utc_now(), "head_missing"))
     async with app.database.write() as connection:
         await journal.append(connection, entries)
-        await _note_clock(connection, read_clocks(), during="between_sessions", starts=True)
+        await _note_clock(app, connection, read_clocks(), during="between_sessions", starts=True)
 
 
 async def watch_clock(app: App, *, during: str) -> None:
@@ -159,10 +159,10 @@ async def watch_clock(app: App, *, during: str) -> None:
         last = await clocks.last_reading(connection)
     if last is not None and step_ms(last, read_clocks()):
         async with app.database.write() as connection:
-            await _note_clock(connection, read_clocks(), during=during)
+            await _note_clock(app, connection, read_clocks(), during=during)
 
 
-async def _note_clock(connection: Connection, now: Reading, *, during: str, starts: bool = False) -> None:
+async def _note_clock(app: App, connection: Connection, now: Reading, *, during: str, starts: bool = False) -> None:
     """In the caller's write transaction, against the reading that is kept: of two commands that saw the same step one
     writes it down."""
     last = await clocks.last_reading(connection)
@@ -175,9 +175,20 @@ async def _note_clock(connection: Connection, now: Reading, *, during: str, star
         }
         await journal.append(connection, [Entry(from_ms(now.wall_ms), "clock_stepped", "", facts)])
         await clocks.move_times(connection, step)
+        await _carry_caps(app, connection, from_ms(now.wall_ms - step), from_ms(now.wall_ms))
     if step or starts:
         stepped = bool(step) or (last is not None and last.stepped)
         await clocks.keep(connection, Reading(now.wall_ms, now.boot_ms, now.boot_id, stepped))
+
+
+async def _carry_caps(app: App, connection: Connection, before: datetime, after: datetime) -> None:
+    """The helpline's caps are of the wall clock's hours and days: the one that the clock was set into begins with what
+    the one that it left had used, or a step would allow it once more (I6: waste, never excess)."""
+    from notifier.delivery.limits import Limits
+
+    limits = Limits.of(app.settings)
+    names = zip(limits.counters(before, canary=False), limits.counters(after, canary=False), strict=True)
+    await clocks.carry_counters(connection, [(left, entered) for left, entered in names if left != entered])
 
 
 def _os_user() -> str:

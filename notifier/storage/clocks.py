@@ -37,6 +37,18 @@ async def move_times(connection: AsyncConnection, step_ms: int) -> None:
         await connection.execute(text(statement), {"step": step_ms})
 
 
+async def carry_counters(connection: AsyncConnection, names: list[tuple[str, str]]) -> None:
+    """Of each pair, the second counter of deliveries begun holds at least what the first does."""
+    for left, entered in names:
+        await connection.execute(
+            text(
+                "INSERT INTO begun (name, number) SELECT :entered, number FROM begun WHERE name = :left "
+                "ON CONFLICT (name) DO UPDATE SET number = MAX(begun.number, excluded.number)"
+            ),
+            {"left": left, "entered": entered},
+        )
+
+
 def heed_step(connection: sqlite3.Connection, until_us: int) -> bool:
     """For a sender that begins, in its own transaction: if the clock was set since the last one, no stored moment of
     the pace can be believed; all are put off until ``until_us``, which a gate cuts to the longest honest wait
