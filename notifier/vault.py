@@ -128,6 +128,13 @@ def read_keys(path: Path, environment: Mapping[str, str] = os.environ) -> Keys:
     return Keys.load(text, f"the key file {path}")
 
 
+def is_copy_of(path: Path, vault: Vault) -> bool:
+    """Whether ``path`` holds the very keys of ``vault``."""
+    with contextlib.suppress(VaultError):
+        return Vault(read_keys(path, {})).recognises(vault.probe())
+    return False
+
+
 class Vault:
     """What can be done with the keys. Holds no personal data."""
 

@@ -13,7 +13,7 @@ import logging
 import platform
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from notifier.campaign import Settings, load
 from notifier.dkim import with_public_keys
-from notifier.errors import DatabaseBehind, OperatorError, VaultError
+from notifier.errors import DatabaseBehind, OperatorError, TryLater, VaultError
 from notifier.journal.head_file import place
 from notifier.machine import Reading, host_words, read_clocks, step_ms
 from notifier.model import Entry, from_ms, utc_text
@@ -227,8 +227,10 @@ async def sealing(app: App) -> AsyncIterator[None]:
             except TimeoutError:
                 pass  # a second has passed
             if not finished.is_set():
-                await watch_clock(app, during="command")
-                await seal(app, reason="running")
+                # Locked for long by another program: the next second seals what this one did not.
+                with suppress(TryLater):
+                    await watch_clock(app, during="command")
+                    await seal(app, reason="running")
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -240,7 +242,8 @@ async def sealing(app: App) -> AsyncIterator[None]:
     except BaseExceptionGroup as group:
         # One cause is one error, with its own exit code; several at once are a bug and stay together. A full disk
         # stops the sender and the sealer alike.
-        if len(group.exceptions) == 1 or all(isinstance(each, OperatorError) for each in group.exceptions):
+        of_the_machine = [each for each in group.exceptions if isinstance(each, OperatorError | OSError)]
+        if len(group.exceptions) in (1, len(of_the_machine)):
             raise group.exceptions[0] from None
         raise
 

@@ -23,6 +23,7 @@ from notifier.delivery.report import MailLog, Progress, SendReport
 from notifier.delivery.run import Order, Run
 from notifier.delivery.seat import ANYWHERE, Seat, take_seat
 from notifier.delivery.signals import stopping_signals
+from notifier.delivery.space import free, must_begin
 from notifier.dkim import load_signers
 from notifier.errors import OperatorError
 from notifier.storage import deliveries
@@ -82,6 +83,7 @@ async def send(
                 now=clock(),
                 signers=signers,
             )
+        must_begin(free(database.path.parent), database.path.parent)
         relays = Relays(await open_relay(settings, folder), await open_fallback(settings, folder))
         with ExitStack() as stack:
             stack.enter_context(sender_lock(folder, clock()))
