@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notifier.app.opened import App, look_at_head, session, utc_now
 from notifier.errors import OperatorError
 
 if TYPE_CHECKING:
+    from notifier.journal.head import Head
     from notifier.journal.heads import Look
 
 
@@ -24,21 +28,26 @@ class Restored:
     waiting: int
 
     @property
+    def witness(self) -> Head | None:
+        """The head that knows of what is lost; None: there is none, or it came back with the backup."""
+        return self.seen.known if self.seen.behind else None
+
+    @property
     def lost(self) -> int | None:
         """How many entries are lost, at least; None: no head says so."""
-        known = self.seen.known
+        known = self.witness
         return None if known is None else max(0, known.size - self.seen.database.size)
 
     @property
     def approvals_lost(self) -> int | None:
         """How many approvals are lost, of which this database knows nothing; None: no head says so."""
-        known = self.seen.known
+        known = self.witness
         return None if known is None else max(0, known.batches - self.seen.database.batches)
 
     @property
     def attempts_lost(self) -> int | None:
         """How many attempts were recorded since; None: no head says so. What was in flight comes on top."""
-        known = self.seen.known
+        known = self.witness
         return None if known is None else max(0, known.attempts - self.seen.database.attempts)
 
 
@@ -57,16 +66,18 @@ async def look_at_restored(app: App) -> Restored:
         return Restored(seen, until, await cycle.read(count))
 
 
-async def recover(app: App, found: Restored) -> int:
-    """Admit it in the journal, hold what may have gone out, and begin a new head; how many are held by this. Raises
-    CampaignBusy while a sender runs."""
-    from notifier.delivery.restoration import begin, hold_slice
+async def recover(app: App, found: Restored, mail_log: Path | None = None) -> Recovered:
+    """Admit it in the journal, hold what may have gone out, and begin a new head. ``mail_log``: one that outlived the
+    database, and is believed. Raises CampaignBusy while a sender runs."""
+    from notifier.delivery.evidence import accepted
+    from notifier.delivery.restoration import SLICE, accept_slice, begin, count_held, hold_slice
     from notifier.journal import heads
     from notifier.storage.cycle import open_cycle
     from notifier.storage.journal import facts_of
     from notifier.storage.lock import sender_lock
 
-    known = found.seen.known
+    logged = _read(mail_log) if mail_log is not None else None
+    known = found.witness
     subject = known.root if known is not None else ""
     with sender_lock(app.folder, utc_now()):
         async with (
@@ -78,9 +89,9 @@ async def recover(app: App, found: Restored) -> int:
             work = partial(
                 begin,
                 vault=app.vault,
-                facts=_facts(app, found),
+                facts={**_facts(app, found), "mail_log": logged.sha256 if logged else ""},
                 subject=subject,
-                is_new=not (admitted and found.seen.behind),
+                is_new=not admitted,
                 least_epoch=known.epoch if known is not None else 0,
                 pause_words=_pause_words(found),
                 by=app.by,
@@ -89,6 +100,11 @@ async def recover(app: App, found: Restored) -> int:
             epoch = await cycle.write(work)
             while await cycle.write(partial(hold_slice, epoch=epoch, now=utc_now())):
                 pass
+            taken, lines = 0, accepted(logged.lines) if logged else iter(())
+            while part := list(islice(lines, SLICE)):
+                observe = timedelta(days=app.settings.campaign.observe_days)
+                taken += await cycle.write(partial(accept_slice, lines=part, observe=observe, now=utc_now()))
+            held = await cycle.read(count_held)
         try:
             await heads.keep(app.database, app.vault.campaign_id, app.head, anew=True)
         except OSError as error:
@@ -97,13 +113,35 @@ async def recover(app: App, found: Restored) -> int:
                 "the old one still stops every command: make room or let this user write there, then `notifier "
                 "recover` again"
             ) from error
-    return found.waiting
+    return Recovered(held, taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """``held``: in doubt now, and waiting for a decision; ``accepted``: because the mail log says so."""
+
+    held: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    sha256: str
+    lines: list[str]
+
+
+def _read(path: Path) -> _Logged:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}; nothing was changed") from error
+    return _Logged(hashlib.sha256(content).hexdigest(), content.decode("utf-8", "replace").splitlines())
 
 
 def _facts(app: App, found: Restored) -> dict[str, object]:
     from notifier.model import utc_text
 
-    known, there = found.seen.known, found.seen.database
+    known, there = found.witness, found.seen.database
     return {
         "by": app.by,
         "head_known": known is not None,

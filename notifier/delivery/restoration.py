@@ -10,28 +10,35 @@ every sending command is stopped, as it was: `recover` again does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from notifier.campaign import RetrySection
+from notifier.delivery.evidence import Accepted
 from notifier.delivery.pause import pause_now
 from notifier.delivery.record import Policy
 from notifier.delivery.recovery import recover
 from notifier.delivery.states import Event, State, advance
 from notifier.model import Entry, from_ms, to_ms, utc_text
-from notifier.storage import cycle, restored
+from notifier.storage import cycle, deliveries, restored
 from notifier.storage.cycle import Connection
 from notifier.storage.restored import Suspect
 from notifier.vault import Vault
 
 SLICE = 5_000
 RESTORED = "restored"  # why it is in doubt
+MAIL_LOG = "mail_log"  # by what it is known to be accepted
 WORDS = "restored: the database is a backup, and this may have gone out since it was made"
 
 
 def count(connection: Connection) -> int:
     """How many would be held."""
     return restored.count(connection)
+
+
+def count_held(connection: Connection) -> int:
+    """How many are in doubt and wait for a decision."""
+    return deliveries.left(connection, wave_id=None).held
 
 
 def begin(
@@ -72,9 +79,31 @@ def hold_slice(connection: Connection, *, epoch: int, now: datetime) -> int:
     return len(again) + len(suspects)
 
 
-def _entry(kind: str, one: Suspect, now: datetime) -> Entry:
+def accept_slice(connection: Connection, lines: Sequence[Accepted], *, observe: timedelta, now: datetime) -> int:
+    """What a mail log lists as accepted is, if it is held, in the caller's transaction: an answer that comes late."""
+    entries = []
+    for line in lines:
+        one = restored.accept(
+            connection,
+            line.token,
+            was=State.IN_DOUBT,
+            state=advance(State.IN_DOUBT, Event.ACCEPT_LATE),
+            now_ms=to_ms(now),
+            observe_until_ms=to_ms(now + observe),
+        )
+        if one is not None:
+            restored.add_accepted(
+                connection, one, code=line.code, enhanced=line.enhanced, reply=line.reply, now_ms=to_ms(now)
+            )
+            more = {"code": line.code, "enhanced": line.enhanced, "reply": line.reply, "late": True}
+            entries.append(_entry("delivery_accepted", one, now, {**more, "because": MAIL_LOG, "logged": line.at}))
+    cycle.append(connection, entries)
+    return len(entries)
+
+
+def _entry(kind: str, one: Suspect, now: datetime, more: Mapping[str, object] | None = None) -> Entry:
     """As delivery/record.py writes them; ``because`` says that nobody saw this attempt."""
-    facts = {
+    facts: dict[str, object] = {
         "attempt": one.attempt,
         "started": utc_text(from_ms(one.started_ms)),
         "phase": "final",
@@ -86,5 +115,6 @@ def _entry(kind: str, one: Suspect, now: datetime) -> Entry:
         "relay": "",
         "late": False,
         "because": RESTORED,
+        **(more or {}),
     }
     return Entry(now, kind, one.token.hex(), facts)

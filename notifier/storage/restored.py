@@ -60,6 +60,28 @@ def hold_resends(connection: Connection, *, now_ms: int, most: int) -> list[Susp
     return sorted((Suspect(*row) for row in rows.fetchall()), key=lambda one: one.id)
 
 
+def accept(
+    connection: Connection, token: bytes, *, was: str, state: str, now_ms: int, observe_until_ms: int
+) -> Suspect | None:
+    """Move a delivery that is held in doubt; None if it is not, or is no delivery of this database. ``attempt``: one
+    more than it has had, for the attempt that was lost."""
+    rows = connection.execute(
+        "UPDATE deliveries SET state = :state, since_ms = :now, observe_until_ms = :until "
+        "WHERE token = :token AND state = :was AND due_ms = 0 RETURNING id, token, attempt, started_ms",
+        {"state": state, "now": now_ms, "until": observe_until_ms, "token": token, "was": was},
+    ).fetchall()
+    return Suspect(*rows[0]) if rows else None
+
+
+def add_accepted(connection: Connection, one: Suspect, *, code: int, enhanced: str, reply: str, now_ms: int) -> None:
+    """The answer to its attempt, which comes late."""
+    connection.execute(
+        "INSERT INTO attempts (delivery_id, number, outcome, late, phase, code, enhanced, reply, notice_sha256, "
+        "started_ms, ended_ms) VALUES (?, ?, 'accepted', TRUE, 'final', ?, ?, ?, '', ?, ?) ON CONFLICT DO NOTHING",
+        (one.id, one.attempt, code, enhanced, reply, one.started_ms, now_ms),
+    )
+
+
 def add_attempts(connection: Connection, suspects: list[Suspect], *, reply: str, now_ms: int) -> None:
     """An attempt of each that nobody saw end."""
     connection.executemany(

@@ -32,10 +32,10 @@ def run(folder, command="pause", work=None, **more):
     return asyncio.run(whole())
 
 
-def recover(folder):
+def recover(folder, mail_log=None):
     async def whole():
         async with wiring.open_unguarded(folder, by="Nour") as opened:
-            return await wiring.recover(opened, await wiring.look_at_restored(opened))
+            return await wiring.recover(opened, await wiring.look_at_restored(opened), mail_log)
 
     return asyncio.run(whole())
 
@@ -138,7 +138,7 @@ def test_i3_i5_what_waited_in_a_backup_is_held_whatever_the_policy(folder, rows)
     done = rows.deliver("f@courriel.example", state="accepted")
     unapproved = rows.deliver("g@courriel.example", approved=False)
     restored(folder, rows)
-    assert recover(folder) == 5
+    assert recover(folder).held == 5
     states = dict(rows.all("SELECT id, state FROM deliveries"))
     for one in (*waiting, *later, *resend, *sending):
         assert states[one] == "in_doubt"
@@ -152,7 +152,11 @@ def test_i3_i5_what_waited_in_a_backup_is_held_whatever_the_policy(folder, rows)
     assert len(rows.entries("delivery_held")) == 5 and len(rows.entries("delivery_in_doubt")) == 4
     assert rows.one("SELECT COUNT(*) FROM attempts WHERE outcome = 'in_doubt'") == 4
     run(folder)  # goes on
-    assert recover(folder) == 0
+    waiting = rows.deliver("h@courriel.example")
+    assert recover(folder).held == 6, "somebody says that the head came back with the backup"
+    (_, again) = rows.entries("recovered_from_backup")
+    assert again["facts"]["head_known"] is False and rows.one("SELECT paused_reason FROM campaign")
+    assert rows.one("SELECT state FROM deliveries WHERE id = ?", *waiting) == "in_doubt"
 
 
 def test_i5_a_crash_in_the_middle_of_it_leaves_the_campaign_stopped(folder, rows, monkeypatch):
@@ -185,7 +189,7 @@ def test_i5_a_crash_in_the_middle_of_it_leaves_the_campaign_stopped(folder, rows
 def test_without_a_head_nobody_knows_what_was_approved_since_and_it_pauses(folder, rows):
     rows.deliver("a@courriel.example")
     (folder / "campaign.head").unlink()
-    assert recover(folder) == 1
+    assert recover(folder).held == 1
     (entry,) = rows.entries("recovered_from_backup")
     assert (entry["facts"]["head_known"], entry["facts"]["lost"]) == (False, 0)
     assert "without a head" in rows.one("SELECT paused_reason FROM campaign")
@@ -197,6 +201,29 @@ def test_i9_a_loss_of_approvals_pauses(folder, rows):
     (folder / "campaign.head").write_text(replace(head_of(folder), batches=3).dump())
     recover(folder)
     assert "2 approvals are lost" in rows.one("SELECT paused_reason FROM campaign")
+
+
+def test_a_mail_log_that_outlived_the_database_says_who_was_accepted(folder, rows, tmp_path):
+    one, other, third = rows.deliver("a@courriel.example", "b@courriel.example", "c@courriel.example")
+    token = dict(rows.all("SELECT id, token FROM deliveries"))
+    restored(folder, rows)
+    log = tmp_path / "mail.log"
+    line = '2024-02-09T08:00:00.000Z {} delivery={} attempt=1 phase={} code={} enhanced=2.0.0 reply="2.0.0 Ok"\n'
+    log.write_text(
+        line.format("accepted", token[one].hex(), "final", 250)
+        + line.format("deferred", token[other].hex(), "rcpt", 450)
+        + line.format("accepted", "ab" * 16, "final", 250)  # of a delivery that this database does not know
+        + line.format("accepted", token[third].hex(), "final", 250)[:-9]  # cut short
+    )
+    done = recover(folder, log)
+    assert (done.held, done.accepted) == (2, 1)
+    assert dict(rows.all("SELECT id, state FROM deliveries")) == {one: "accepted", other: "in_doubt", third: "in_doubt"}
+    (entry,) = rows.entries("delivery_accepted")
+    assert entry["subject"] == token[one].hex() and entry["facts"]["late"] is True
+    assert (entry["facts"]["because"], entry["facts"]["code"]) == ("mail_log", 250)
+    (admitted,) = rows.entries("recovered_from_backup")
+    assert len(admitted["facts"]["mail_log"]) == 64
+    run(folder)
 
 
 def test_nobody_recovers_beside_a_sender(folder, rows):

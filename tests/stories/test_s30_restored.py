@@ -59,8 +59,11 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
 
     # The night after, a disk fails.
     shutil.copy(backup, database)
-    for command in (["send"], ["send", "--test-to", "dpo@courriel.example"], ["approve", "--yes"], ["plan"], ["resume"],
-                    ["proof", "export", "--out", tmp_path / "no.zip"]):  # fmt: skip
+    for command in (
+        ["send"],
+        ["send", "--test-to", "dpo@courriel.example"],
+        ["proof", "export", "--out", tmp_path / "no"],
+    ):
         answer = cli(*command, expect=2)
         assert "notifier recover" in answer.err and len(answer.err.splitlines()) == 1
     assert len(sink.accepted) == 3 and database.read_bytes() == backup.read_bytes(), "nothing was changed"
@@ -75,7 +78,12 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
     assert standing["balances"] is True
     assert standing["waves"]["initial"]["notifications"]["in_doubt"] == 3, "and nobody is lost in silence"
     assert json.loads(head.read_text())["size"] == last_checkpoint(cli)[0]
-    assert cli("recover", "--yes", "--json").json["recovered"] is False
+
+    # The mail log outlived the database: the three were accepted.
+    log = cli.campaign / "logs" / "mail.log"
+    told = cli("recover", "--restored", "--mail-log", log, "--yes", "--json", expect=1).json
+    assert (told["accepted"], told["held"], told["lost"], told["paused"]) == (3, 0, None, True)
+    assert cli("status", "--json").json["waves"]["initial"]["notifications"]["handed_over"] == 3
 
     pack, held = tmp_path / "proof.zip", tmp_path / "held.txt"
     cli("proof", "export", "--out", pack)
@@ -86,3 +94,17 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
     assert against.out.startswith("NOT WHOLE:") and "REFUSED" not in against.out
     verdict = cli("proof", "verify", pack, "--known-checkpoint", held, "--json", expect=1).json
     assert (verdict["ok"], verdict["intact"], verdict["restored"][0]["head_root"]) == (False, False, root.hex())
+    assert [each["lost"] for each in verdict["restored"]] == [size - before, 0]
+
+
+def test_i5_another_machine_says_that_it_takes_over(cli, sink, tmp_path: Path) -> None:
+    approved(cli, tmp_path, people=1)
+    with closing(sqlite3.connect(cli.campaign / "campaign.db")) as database, database:
+        database.execute("UPDATE campaign SET sender_host = 'of another machine', sender_epoch = 3")
+    assert "--take-over" in cli("send", expect=2).err and sink.accepted == []
+    cli("--by", "Nour Exploitation", "send", "--take-over")
+    assert len(sink.accepted) == 1
+    ((body,),) = query(cli, "SELECT body FROM entries WHERE kind = 'taken_over'")
+    facts = json.loads(body)["facts"]
+    assert (facts["from"], facts["by"], facts["epoch"]) == ("of another machine", "Nour Exploitation", 4)
+    cli("send")
