@@ -8,6 +8,8 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 HEADING = (
     "NUM_ADHERENT;NIR;CLE;DATE_NAISSANCE;RANG;NOM;PRENOM;CIVILITE;LIEN;EMAIL;ADRESSE1;ADRESSE2;CODE_POSTAL;VILLE;"
     "NUM_CONTRAT;LANGUE;STATUT;ASSUREUR\n"
@@ -78,11 +80,18 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
     assert standing["balances"] is True
     assert standing["waves"]["initial"]["notifications"]["in_doubt"] == 3, "and nobody is lost in silence"
     assert json.loads(head.read_text())["size"] == last_checkpoint(cli)[0]
+    doubts = cli("doubt", "list", "--json", expect=(0, 1))
+    assert doubts.json["held"] == 3
 
-    # The mail log outlived the database: the three were accepted.
+    # Somebody decides on one by name, and it goes out once more, under the same Message-ID.
+    cli("doubt", "resend", doubts.json["doubts"][0]["delivery"], "--yes")
+    cli("send", "--wait", expect=1)
+    assert len(sink.accepted) == 4 and len({message["Message-ID"] for _, message in sink.messages()}) == 3
+
+    # The mail log outlived the database: the others were accepted, too.
     log = cli.campaign / "logs" / "mail.log"
     told = cli("recover", "--restored", "--mail-log", log, "--yes", "--json", expect=1).json
-    assert (told["accepted"], told["held"], told["lost"], told["paused"]) == (3, 0, None, True)
+    assert (told["accepted"], told["held"], told["lost"], told["paused"]) == (2, 0, None, True)
     assert cli("status", "--json").json["waves"]["initial"]["notifications"]["handed_over"] == 3
 
     pack, held = tmp_path / "proof.zip", tmp_path / "held.txt"
@@ -97,6 +106,7 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
     assert [each["lost"] for each in verdict["restored"]] == [size - before, 0]
 
 
+@pytest.mark.thorough  # tests/delivery/test_seat.py holds it too
 def test_i5_another_machine_says_that_it_takes_over(cli, sink, tmp_path: Path) -> None:
     approved(cli, tmp_path, people=1)
     with closing(sqlite3.connect(cli.campaign / "campaign.db")) as database, database:
