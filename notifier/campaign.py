@@ -246,10 +246,12 @@ class DnsSection(_Frozen):
 
 
 class KeySection(_Frozen):
-    """``[key]``: where the key file lies. Relative to the campaign folder."""
+    """``[key]``: where the key file lies. Relative to the campaign folder. ``backed_up``: somebody says that a copy
+    lies in a safe place; ``backup``: where, if this machine can reach it, so that `check` looks at it."""
 
     path: Path
     backed_up: bool = False
+    backup: Path | None = None
 
 
 class Helpline(_Frozen):

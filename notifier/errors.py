@@ -32,6 +32,14 @@ class VaultError(OperatorError):
     """A key is missing, unreadable or not this campaign's. Nothing was written."""
 
 
+class DatabaseBehind(OperatorError):
+    """The database is behind the campaign's head: restored from a backup, or an old copy. Only `recover` goes on."""
+
+
+class OtherHost(OperatorError):
+    """Another machine was the last to send: somebody has to say that this one takes over."""
+
+
 class ProofError(OperatorError):
     """A proof pack that is no proof pack. (An altered one is a *verdict*, not an error.)"""
 

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from notifier.campaign import FILE, load, shipped
 from notifier.errors import SettingsError
+from notifier.journal import head_file, heads
 from notifier.journal.sealer import seal
 from notifier.model import DRILL_ID, Entry
 from notifier.storage import journal
 from notifier.storage.database import create_database, open_database, sqlite_path
-from notifier.vault import CAMPAIGN, DRILL, Keys, Vault, read_keys, write_key_file
+from notifier.vault import CAMPAIGN, DRILL, Keys, Vault, config_home, read_keys, write_key_file
 
 FOLDERS = ("rejections", "logs")
 SAMPLE_KEY = "campaign.key"
@@ -58,13 +59,13 @@ def found(
     keys = Keys.new(campaign_id)
     vault = Vault(keys)
     inside = sample or drill is not None
-    key_path = directory / SAMPLE_KEY if inside else _config_home(environment) / "notifier" / f"{campaign_id}.key"
+    key_path = directory / SAMPLE_KEY if inside else config_home(environment) / "notifier" / f"{campaign_id}.key"
     beside = directory.parent / f".{directory.name}.{campaign_id}"
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         name = "sample.toml" if sample else "blank.toml"
         text = drill or (shipped("data") / "campaign" / name).read_text(encoding="utf-8")
-        _make(beside, vault, keys, key_path, text, inside=inside)
+        _make(beside, vault, keys, key_path, text, inside=inside, environment=environment)
         _move(beside, directory)
     except OSError as error:
         raise SettingsError(f"no campaign can be made in {directory}: {error.strerror}") from error
@@ -86,13 +87,16 @@ def _move(beside: Path, directory: Path) -> None:
         child.rename(directory / child.name)
 
 
-def _config_home(environment: Mapping[str, str]) -> Path:
-    """The user's config directory (XDG Base Directory)."""
-    configured = environment.get("XDG_CONFIG_HOME", "")
-    return Path(configured) if configured.startswith("/") else Path.home() / ".config"
-
-
-def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, text: str, *, inside: bool) -> None:
+def _make(
+    beside: Path,
+    vault: Vault,
+    keys: Keys,
+    key_path: Path,
+    text: str,
+    *,
+    inside: bool,
+    environment: Mapping[str, str],
+) -> None:
     now = datetime.now(UTC)
     beside.mkdir(mode=0o700)
     for name in FOLDERS:
@@ -105,9 +109,17 @@ def _make(beside: Path, vault: Vault, keys: Keys, key_path: Path, text: str, *, 
     create_database(database, vault, now)
     asyncio.run(begin_journal(database, vault, now))
     # SQLite folds the log away when the last connection closes; the three files move together all the same.
-    write_key_file(beside / SAMPLE_KEY if inside else key_path, keys)
+    key_now = beside / SAMPLE_KEY if inside else key_path
+    write_key_file(key_now, keys)
+    asyncio.run(begin_head(database, vault, head_file.place(key_now, vault.campaign_id, environment)))
     with contextlib.suppress(OSError):
         beside.chmod(0o700)
+
+
+async def begin_head(database_path: Path, vault: Vault, path: Path) -> None:
+    """The first head, by which a database that is restored later is known."""
+    async with open_database(database_path, vault) as database:
+        await heads.keep(database, vault.campaign_id, path)
 
 
 async def begin_journal(database_path: Path, vault: Vault, now: datetime) -> None:

@@ -94,6 +94,12 @@ class Keys:
         return loaded
 
 
+def config_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The user's config directory (XDG Base Directory): there the keys of real campaigns lie, unless told otherwise."""
+    configured = environment.get("XDG_CONFIG_HOME", "")
+    return Path(configured) if configured.startswith("/") else Path.home() / ".config"
+
+
 def write_key_file(path: Path, keys: Keys) -> None:
     """Create ``path`` with mode 0600. An existing file is never overwritten: it may be the only copy."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,6 +126,13 @@ def read_keys(path: Path, environment: Mapping[str, str] = os.environ) -> Keys:
     except (OSError, UnicodeDecodeError) as error:
         raise VaultError(f"the key file {path} cannot be read") from error
     return Keys.load(text, f"the key file {path}")
+
+
+def is_copy_of(path: Path, vault: Vault) -> bool:
+    """Whether ``path`` holds the very keys of ``vault``."""
+    with contextlib.suppress(VaultError):
+        return Vault(read_keys(path, {})).recognises(vault.probe())
+    return False
 
 
 class Vault:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from notifier.campaign import Settings, load, shipped
-from notifier.foundation import begin_journal
+from notifier.foundation import begin_head, begin_journal
 from notifier.storage.database import Database, create_database, open_database
 from notifier.vault import Keys, Vault, write_key_file
 
@@ -46,6 +46,7 @@ def _founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     founded = found(tmp_path_factory.mktemp("founded") / "campaign")
     keys = Keys.load((founded / "campaign.key").read_text(), "the test's key")
     asyncio.run(begin_journal(founded / "campaign.db", Vault(keys), NOW))
+    asyncio.run(begin_head(founded / "campaign.db", Vault(keys), founded / "campaign.head"))
     return founded
 
 

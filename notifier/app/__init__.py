@@ -38,7 +38,7 @@ from notifier.app.notices import (
     request_approval,
     write_preview,
 )
-from notifier.app.opened import App, open_campaign, seal, utc_now
+from notifier.app.opened import App, open_campaign, open_unguarded, seal, utc_now
 from notifier.app.people import (
     bring_review_list,
     decide_review,
@@ -57,6 +57,7 @@ from notifier.app.people import (
 )
 from notifier.app.profiles import draft_profile, try_profile
 from notifier.app.proof import export_proof, person_proof
+from notifier.app.recovery import Restored, look_at_restored, recover
 from notifier.app.rejections import (
     decide_rejections,
     is_rejection_code,
@@ -70,6 +71,7 @@ __all__ = [
     "App",
     "FileTaken",
     "Freed",
+    "Restored",
     "accept_doubts",
     "add_sender_names",
     "approve_wave",
@@ -100,15 +102,18 @@ __all__ = [
     "look_at_file",
     "look_at_rejections",
     "look_at_requeue",
+    "look_at_restored",
     "look_at_review_list",
     "name_fault",
     "open_campaign",
     "open_lane",
+    "open_unguarded",
     "other_side",
     "pause",
     "person_proof",
     "plan_wave",
     "put_back",
+    "recover",
     "reinstate_persons",
     "rejections_standing",
     "request_approval",

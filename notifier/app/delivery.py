@@ -21,10 +21,12 @@ async def send(
     limit: int | None,
     wait: bool,
     dry_run: bool,
+    takes_over: bool = False,
     on_progress: Callable[[Progress], None],
 ) -> SendReport:
-    """Send what is approved and due, from the frozen texts and settings."""
+    """Send what is approved and due, from the frozen texts and settings. ``takes_over``: from another machine."""
     from notifier.delivery import sender
+    from notifier.delivery.seat import Seat
     from notifier.dkim import load_signers
     from notifier.notices.approval import NoticeShelf, verify_bound
     from notifier.storage.campaigns import paused
@@ -54,6 +56,7 @@ async def send(
             wait=wait,
             dry_run=dry_run,
             by=app.by,
+            seat=Seat(app.host, takes_over),
             on_progress=on_progress,
         )
         told.append(report)

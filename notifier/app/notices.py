@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,13 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
 
     await know_wave(app, wave, may_be_first=True)
     found = await findings(app.database, app.settings, app.folder, wave=wave, now=utc_now())
-    others = [*_key_findings(app), *_program_findings(app), *await _address_findings(app), *await _sender_findings(app)]
+    others = [
+        *_key_findings(app),
+        *_program_findings(app),
+        *await _space_findings(app),
+        *await _address_findings(app),
+        *await _sender_findings(app),
+    ]
     domains = await _domains(app)
     others += [finding for report in domains for finding in report.findings]
     found += settings_places(app.folder).located(others)
@@ -96,15 +103,40 @@ async def _domains(app: App) -> list[DomainReport]:
 
 
 def _key_findings(app: App) -> list[Finding]:
-    """Whether somebody else on this machine can read the key: with the database it is as good as the file of NIRs."""
+    """Whether somebody else on this machine can read the key (with the database it is as good as the file of NIRs),
+    whether its copy is one, and whether its head can be kept."""
     from notifier.notices.findings import Finding
+    from notifier.vault import is_copy_of
 
+    found = []
     path = app.folder / app.settings.key.path
     mode = path.stat().st_mode & 0o777 if path.is_file() else 0
-    if not mode & 0o077:
-        return []
-    text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
-    return [Finding("key-mode", "key.path", text)]
+    if mode & 0o077:
+        text = f"others on this machine can read the key file (mode {mode:04o}): chmod 600 {path}"
+        found.append(Finding("key-mode", "key.path", text))
+    if (backup := app.settings.key.backup) is not None and not is_copy_of(app.folder / backup, app.vault):
+        text = f"{app.folder / backup} is no copy of this campaign's key, or cannot be read: make one there"
+        found.append(Finding("key-backup", "key.backup", text))
+    if not os.access(app.head.parent, os.W_OK | os.X_OK):
+        text = (
+            f"this user cannot write in {app.head.parent}, where the campaign's head is kept: a backup of the database "
+            "that is restored will not be noticed (docs/backups.md)"
+        )
+        found.append(Finding("head-not-kept", "key.path", text, "warning"))
+    return found
+
+
+async def _space_findings(app: App) -> list[Finding]:
+    """Whether what sending writes has room on the disk."""
+    from notifier.delivery.space import free, too_little
+    from notifier.notices.findings import Finding
+    from notifier.storage.room import mail_waiting
+
+    async with app.database.read() as connection:
+        waiting = await mail_waiting(connection)
+    where = app.database.path.parent
+    text = too_little(waiting, free(where), where)
+    return [Finding("disk-space", "database", text)] if text else []
 
 
 def _program_findings(app: App) -> list[Finding]:

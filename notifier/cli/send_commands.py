@@ -29,8 +29,15 @@ if TYPE_CHECKING:
     multiple=True,
     help="Send nobody's notice: one of each segment, with invented persons and marked TEST, to this address alone.",
 )
+@click.option("--take-over", "takes_over", is_flag=True, help="From another machine, on which no sender runs any more.")
 def send(
-    terminal: Terminal, wave: str | None, limit: int | None, wait: bool, dry_run: bool, test_to: tuple[str, ...]
+    terminal: Terminal,
+    wave: str | None,
+    limit: int | None,
+    wait: bool,
+    dry_run: bool,
+    test_to: tuple[str, ...],
+    takes_over: bool,
 ) -> int:
     """Send the approved notices. Safe to stop and to run again at any moment: running again is resuming.
 
@@ -45,7 +52,7 @@ def send(
     from notifier.cli.progress import watch
 
     if test_to:
-        if len(test_to) > 1 or limit is not None or wait or dry_run:
+        if len(test_to) > 1 or limit is not None or wait or dry_run or takes_over:
             raise OperatorError("--test-to takes one address, and goes with --wave alone")
         return _test(terminal, test_to[0], wave or "initial")
 
@@ -53,7 +60,13 @@ def send(
         async with app.open_campaign(terminal.folder, by=terminal.by, command="send") as opened:
             with watch(quiet=terminal.as_json) as on_progress:
                 report = await app.send(
-                    opened, wave=wave, limit=limit, wait=wait, dry_run=dry_run, on_progress=on_progress
+                    opened,
+                    wave=wave,
+                    limit=limit,
+                    wait=wait,
+                    dry_run=dry_run,
+                    takes_over=takes_over,
+                    on_progress=on_progress,
                 )
         terminal.result(_body(report), *_lines(report))
         return report.exit_code

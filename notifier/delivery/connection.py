@@ -217,7 +217,12 @@ class Connection:
         else:
             facts = session_facts(session, relay.name)
             pipeline = take_over(
-                session, patience(relay.section), outbox.is_running, relay.rules, pipelining=relay.section.pipelining
+                session,
+                patience(relay.section),
+                outbox.is_running,
+                relay.rules,
+                pipelining=relay.section.pipelining,
+                may_end=outbox.pulse.is_steady,
             )
             if pipeline is None:
                 relay.gone(session)  # it closed at once: as if it had not answered

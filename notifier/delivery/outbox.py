@@ -14,6 +14,7 @@ from notifier.delivery import outcomes, replies
 from notifier.delivery.breakers import UNMADE, UnmadeMessages
 from notifier.delivery.envelopes import Ready
 from notifier.delivery.outcomes import Kind, Outcome
+from notifier.delivery.pulse import Pulse
 from notifier.delivery.record import Ended, ended
 from notifier.delivery.unmade import unmade
 from notifier.model import Entry
@@ -30,6 +31,7 @@ class Outbox:
         self.clock = clock
         self.claims: asyncio.Queue[Claim | None] = asyncio.Queue()
         self.unwritten = 0
+        self.pulse = Pulse()
         self.wake = asyncio.Event()
         self.stopping = asyncio.Event()
         self.ending = asyncio.Event()
@@ -109,8 +111,8 @@ class Outbox:
         self.wake.set()
 
     def is_running(self) -> bool:
-        """Whether a further MAIL may be written."""
-        return not self.stopping.is_set()
+        """Whether a further MAIL may be written: nobody asked to stop, and the process itself was not stopped."""
+        return not self.stopping.is_set() and self.pulse.is_steady()
 
     def pause(self, outcome: Outcome, reply: str | None = None) -> None:
         """A fault of ours: the campaign pauses with the server's words, in the next cycle's transaction."""

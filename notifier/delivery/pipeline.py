@@ -11,8 +11,8 @@ What it promises:
 - *In doubt* is a transaction whose final dot was given to the transport and whose reply did not come; *lost*, and safe
   to try again, one whose dot was not. The dot is marked as out before it is written, and is written only when the
   server's 354 was the last thing it had said. Of a large body the dot is held back until the transport has room.
-- MAIL is written only if ``may_begin`` agrees at that instant; with a pace, only by :meth:`Pipeline.submit`, right
-  after the gate has opened (I6).
+- MAIL is written only if ``may_begin`` agrees at that instant, a final dot only if ``may_end`` does; with a pace, MAIL
+  only by :meth:`Pipeline.submit`, right after the gate has opened (I6).
 - Nothing the server or the network does raises.
 
 The transport comes from aiosmtplib (connect, TLS, AUTH): :func:`take_over` replaces its protocol, with no await in
@@ -116,12 +116,14 @@ class Pipeline(asyncio.Protocol):
         patience: Patience,
         may_begin: Callable[[], bool],
         rules: Rulebook,
+        may_end: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._offers = offers
         self._patience = patience
         self._may_begin = may_begin
+        self._may_end = may_end
         self._rules = rules
         self.pipelines = "pipelining" in offers
         self.begun = 0
@@ -301,6 +303,9 @@ class Pipeline(asyncio.Protocol):
         """The rest of the body with the final dot, and behind it the next transaction's commands. From here on the dot
         may be on the wire."""
         if not self._stands():
+            return
+        if not self._may_end():
+            self._close("this process was stopped before the final dot", abruptly=True)
             return
         transaction.dot_out = True
         self._granted = self._current = None
@@ -497,14 +502,16 @@ def take_over(
     rules: Rulebook,
     *,
     pipelining: bool = True,
+    may_end: Callable[[], bool] = lambda: True,
 ) -> Pipeline | None:
     """The session's transport under our own protocol; None if it is closing already. aiosmtplib's SMTP object may
-    only be closed from here on. ``pipelining``: false = command by command, whatever the server offers."""
+    only be closed from here on. ``pipelining``: false = command by command, whatever the server offers;
+    ``may_end``: asked right before a final dot."""
     transport = cast(asyncio.Transport | None, session.transport)
     if transport is None or transport.is_closing():
         return None
     offers = {name: value for name, value in session.esmtp_extensions.items() if pipelining or name != "pipelining"}
-    pipeline = Pipeline(transport, offers, patience, may_begin, rules)
+    pipeline = Pipeline(transport, offers, patience, may_begin, rules, may_end)
     transport.set_protocol(pipeline)
     return pipeline
 

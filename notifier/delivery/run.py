@@ -38,7 +38,7 @@ from notifier.delivery.turn import Turn, Wish, next_due, take_turn
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
 from notifier.dkim import Signer
-from notifier.errors import RelayUnavailable
+from notifier.errors import CampaignBusy, RelayUnavailable
 from notifier.model import Entry, from_ms, to_ms
 from notifier.storage import deliveries
 from notifier.storage import pace as pace_rows
@@ -131,6 +131,7 @@ class Run:
             connections = self._settings.relay.connections or 1
             for _ in range(connections):
                 group.create_task(Connection(self._means).live())
+            group.create_task(self._outbox.pulse.live(self._outbox.ending))
             try:
                 reason = await self._cycles()
             except BaseException:
@@ -230,7 +231,8 @@ class Run:
         """One cycle, one transaction."""
         outbox, gate = self._outbox, self._turnstile.gate
         ends, notes = outbox.take()
-        room = 0 if outbox.stopping.is_set() else self._settings.window - self._outstanding + len(ends)
+        steady = outbox.pulse.is_steady()
+        room = 0 if outbox.stopping.is_set() or not steady else self._settings.window - self._outstanding + len(ends)
         batch: list[int] | None = None
         lease = gate.wish(self._turnstile.now(), outbox.unwritten, room) if gate else None
         if lease is not None:
@@ -266,6 +268,10 @@ class Run:
         turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
         self._last_turn = now
         await self._took(turn, gate, lease, batch or [])
+        if turn.is_deposed:
+            raise CampaignBusy("another sender took over while this one was stopped: this one has sent nothing since")
+        if not steady:
+            outbox.pulse.checked()
         return turn
 
     async def _took(self, turn: Turn, gate: Gate | None, lease: Lease | None, batch: list[int]) -> None:

@@ -21,7 +21,9 @@ from notifier.delivery.relay import open_fallback, open_relay
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport
 from notifier.delivery.run import Order, Run
+from notifier.delivery.seat import ANYWHERE, Seat, take_seat
 from notifier.delivery.signals import stopping_signals
+from notifier.delivery.space import free, must_begin
 from notifier.dkim import load_signers
 from notifier.errors import OperatorError
 from notifier.storage import deliveries
@@ -49,16 +51,17 @@ async def send(
     wait: bool = False,
     dry_run: bool = False,
     by: str = "",
+    seat: Seat = ANYWHERE,
     clock: Callable[[], datetime] = utc_now,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> SendReport:
     """Send approved mail until nothing is due now, or with ``wait`` until none is queued, sending, deferred or to be
     resent. ``wave``: only this one's; ``limit``: begin at most so many, spread over the segments; ``dry_run``: render
-    and assert everything, open no connection, change nothing.
+    and assert everything, open no connection, change nothing; ``seat``: from which machine.
 
-    Raises CampaignBusy (another sender), RelayUnavailable, SettingsError (a DKIM key that cannot be used is one),
-    OperatorError (no such wave), and whatever
-    ``notice_for`` raises, after what was claimed has been finished or given back.
+    Raises CampaignBusy (another sender), OtherHost (another machine sent last), RelayUnavailable, SettingsError (a DKIM
+    key that cannot be used is one), OperatorError (no such wave), and whatever ``notice_for`` raises,
+    after what was claimed has been finished or given back.
     """
     async with open_cycle(database.path) as cycle:
         wave_id = None
@@ -80,9 +83,11 @@ async def send(
                 now=clock(),
                 signers=signers,
             )
+        must_begin(free(database.path.parent), database.path.parent)
         relays = Relays(await open_relay(settings, folder), await open_fallback(settings, folder))
         with ExitStack() as stack:
             stack.enter_context(sender_lock(folder, clock()))
+            await cycle.write(partial(take_seat, seat=seat, by=by, now=clock()))
             mail_log = MailLog(folder)
             stack.callback(mail_log.close)
             run = Run(

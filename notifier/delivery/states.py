@@ -66,6 +66,7 @@ class Event(StrEnum):
     REFUSE = "refuse"  # the address is bad
     EXPIRE = "expire"  # deferred for too long
     DOUBT = "doubt"  # the final dot may have gone out, and no answer
+    SUSPECT = "suspect"  # the database was restored: it may have gone out since the backup
     RESEND = "resend"  # in doubt, and the policy (or somebody) says: once more
     TAKE = "take"  # in doubt, and somebody says: taken as handed over
     SET_ASIDE = "set_aside"  # its message cannot be made
@@ -89,6 +90,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.EXPIRE): State.EXPIRED,
     (State.SENDING, Event.DOUBT): State.IN_DOUBT,
     (State.SENDING, Event.SET_ASIDE): State.UNMADE,
+    (State.QUEUED, Event.SUSPECT): State.IN_DOUBT,
+    (State.DEFERRED, Event.SUSPECT): State.IN_DOUBT,
     (State.IN_DOUBT, Event.RESEND): State.QUEUED,
     (State.IN_DOUBT, Event.TAKE): State.ACCEPTED,
     (State.REFUSED, Event.REQUEUE): State.QUEUED,

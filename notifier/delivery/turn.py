@@ -57,7 +57,7 @@ class Wish:
 class Turn:
     """What it brought back. ``room``: how many might have been claimed; ``next_due``: asked only when nothing was
     claimed, with what stands before it (``why``); ``overtaken``: the pace's bucket, when somebody else had moved it
-    (nothing was claimed then)."""
+    (nothing was claimed then); ``is_deposed``: another sender has begun, and what has ended came late."""
 
     fates: list[Fate]
     claims: list[Claim]
@@ -67,6 +67,7 @@ class Turn:
     why: str = ""
     leased: bool = False
     overtaken: int | None = None
+    is_deposed: bool = False
 
 
 def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
@@ -74,6 +75,8 @@ def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     cycle.append(connection, wish.notes)
     lanes = traffic.read(connection)
     fates = record_all(connection, vault, traffic.move(connection, lanes, wish.ends, wish.provider_of))
+    if deliveries.sender_epoch(connection) != wish.epoch:
+        return Turn(fates, [], 0, is_deposed=True)
     allowed = _count(connection, wish, fates)
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)

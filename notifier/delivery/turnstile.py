@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from datetime import datetime
 
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.pace import Gate
+from notifier.machine import boot_ns
 
 
 class Turnstile:
     """``gate``: None = no pace. It is exchanged when another relay takes over (its own bucket, its own row)."""
 
     def __init__(self, began: datetime) -> None:
-        # Wall time at the start, moved on by the monotonic clock: a step of the wall clock cannot open the gate.
-        self._anchor = int(began.timestamp() * 1_000_000) - time.monotonic_ns() // 1000
+        # Wall time at the start, moved on by the clock that nobody can set and that goes on while the machine sleeps: a
+        # step of the wall clock can neither open nor close the gate, and what is stored is not behind after a sleep.
+        self._anchor = int(began.timestamp() * 1_000_000) - boot_ns() // 1000
         self.gate: Gate | None = None
         self._lock = asyncio.Lock()
         self._leased = asyncio.Condition()
 
     def now(self) -> int:
         """Microseconds since 1970 that never go back."""
-        return self._anchor + time.monotonic_ns() // 1000
+        return self._anchor + boot_ns() // 1000
 
     async def lease_changed(self) -> None:
         """A cycle has stored a lease: whoever waits for one looks again."""

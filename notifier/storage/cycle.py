@@ -16,10 +16,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from notifier.errors import TryLater
 from notifier.model import Entry
 from notifier.storage.database import PRAGMAS
 from notifier.storage.failures import failure
 from notifier.storage.journal import SALT_BYTES
+
+LOCKED_SECONDS = 300.0  # a locked database is waited for, beyond its busy timeout
+RETRY_SECONDS = 0.2
 
 T = TypeVar("T")
 
@@ -46,7 +50,7 @@ class Cycle:
         connection = self._connection
         try:
             # IMMEDIATE takes the write lock here, where the busy timeout waits for it.
-            connection.execute(f"BEGIN {mode}")
+            _begin(connection, mode)
             result = work(connection)
             connection.execute("COMMIT")
         except BaseException as error:
@@ -56,6 +60,24 @@ class Cycle:
                 raise failure(error) from error
             raise
         return result
+
+
+def _begin(connection: sqlite3.Connection, mode: str) -> None:
+    """Begin, however long another program holds the lock within LOCKED_SECONDS: a plan of a country's persons takes
+    longer than the busy timeout, and is no reason to stop sending. Nothing has been done yet, so that it can be tried
+    again; anything later is not."""
+    try:
+        connection.execute(f"BEGIN {mode}")
+    except sqlite3.OperationalError as error:
+        if not isinstance(failure(error), TryLater):
+            raise
+        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+        locked = retry_if_exception(lambda each: isinstance(failure(each), TryLater))
+        waits = wait_random(0.0, RETRY_SECONDS)
+        for attempt in Retrying(retry=locked, stop=stop_after_delay(LOCKED_SECONDS), wait=waits, reraise=True):
+            with attempt:
+                connection.execute(f"BEGIN {mode}")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

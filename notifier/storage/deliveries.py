@@ -438,6 +438,21 @@ def next_epoch(connection: Connection) -> int:
     return int(epoch)
 
 
+def sender_epoch(connection: Connection) -> int:
+    """The number of the last sender that began."""
+    return int(connection.execute("SELECT sender_epoch FROM campaign WHERE id = 1").fetchone()[0])
+
+
+def sender_host(connection: Connection) -> str:
+    """The machine that sent last, by its digest; "" before the first."""
+    return str(connection.execute("SELECT sender_host FROM campaign WHERE id = 1").fetchone()[0])
+
+
+def sit(connection: Connection, host: str) -> None:
+    """This machine sends from now on."""
+    connection.execute("UPDATE campaign SET sender_host = :host WHERE id = 1", {"host": host})
+
+
 def orphans(connection: Connection) -> list[int]:
     """Ids of deliveries marked SENDING: whoever holds the sender's lock and has claimed nothing yet owns none."""
     return [row[0] for row in connection.execute("SELECT id FROM deliveries WHERE state = 'sending' ORDER BY id")]

@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -106,6 +107,12 @@ async def of_kind(connection: AsyncConnection, kind: str, size: int) -> list[Lea
         {"kind": kind, "size": size},
     )
     return [LeafRow(*row) for row in rows]
+
+
+async def last_at(connection: AsyncConnection) -> datetime | None:
+    """When the last entry was written down; None of an empty journal."""
+    body = (await connection.execute(text("SELECT body FROM entries ORDER BY id DESC LIMIT 1"))).scalar_one_or_none()
+    return None if body is None else datetime.fromisoformat(json.loads(body)["at"])
 
 
 async def facts_of(connection: AsyncConnection, kind: str, subject: str) -> dict[str, Any] | None:

@@ -40,6 +40,8 @@ class Campaign(SQLModel, table=True):
     returns_read_ms: int | None = Field(default=None, sa_type=BigInteger)
     sender_epoch: int = 0
     canary: str = _plain()  # reached: paused for it | passed: somebody resumed after that
+    sender_host: str = _plain()  # keyed digest of the machine that sent last
+    clock: str = _plain()  # JSON: the last reading of its clocks (machine.Reading)
 
 
 class Import(SQLModel, table=True):

@@ -68,7 +68,8 @@ class Altered(Exception):
 @dataclass
 class Verdict:
     """What the check found. ``ok`` is the verdict; ``findings`` say what is wrong, ``remarks`` what to know besides.
-    ``drill``: signed in a rehearsal. That is never ``ok``, be it intact: it proves nothing of a campaign."""
+    ``drill``: signed in a rehearsal. That is never ``ok``, be it intact: it proves nothing of a campaign. ``restored``:
+    each loss that the journal admits; ``admitted``: how many findings are of these losses, and of nothing else."""
 
     findings: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -76,6 +77,8 @@ class Verdict:
     counts: dict[str, int] = field(default_factory=dict)
     waves: dict[str, dict[str, int]] = field(default_factory=dict)
     drill: bool = False
+    restored: list[dict[str, Any]] = field(default_factory=list)
+    admitted: int = 0
 
     @property
     def ok(self) -> bool:
@@ -94,6 +97,7 @@ class Verdict:
             "intact": not self.findings,
             "findings": self.findings,
             "remarks": self.remarks,
+            "restored": self.restored,
             "fingerprint": self.fingerprint,
             "counts": self.counts,
             "waves": self.waves,
@@ -102,21 +106,36 @@ class Verdict:
     def lines(self) -> list[str]:
         """The verdict for a person."""
         exercise = "EXERCICE (drill). " if self.drill else ""
+        losses = [f"  - {told_loss(loss)}" for loss in self.restored]
         if self.findings:
             wrong = [f"  - {finding}" for finding in self.findings]
-            return [f"REFUSED: {exercise}this is not what was signed.", *wrong]
+            if len(self.findings) == self.admitted:
+                whole = f"NOT WHOLE: {exercise}this is what was signed, and part of what you hold is lost."
+                return [whole, *wrong, *losses]
+            return [f"REFUSED: {exercise}this is not what was signed.", *wrong, *losses]
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items()) + "."
-        lines = [f"HOLDS. {counts}"]
+        lines = [f"HOLDS, AND ADMITS A LOSS. {counts}" if losses else f"HOLDS. {counts}"]
         if self.drill:
             lines = [
                 f"{exercise}Ce dossier est celui d'une répétition : intact, et sans valeur pour une vraie campagne.",
                 "  Signed in a rehearsal, with a rehearsal's key: intact, and refused as the proof of a real campaign.",
                 f"  {counts}",
             ]
+        lines += losses
         for wave, terms in self.waves.items():
             told = ", ".join(f"{term} {terms[term]}" for term in TERMS if terms.get(term))
             lines.append(f"  wave {wave}: owed {terms.get('owed', 0)} = {told or 'nothing yet'}")
         return lines + [f"  - {remark}" for remark in self.remarks]
+
+
+def told_loss(loss: dict[str, Any]) -> str:
+    """An admitted loss in words."""
+    size = f"of an earlier journal of {loss['head_size']}" if loss["head_known"] else "(nobody knows how many)"
+    return (
+        f"restored from a backup on {loss['at']} by {loss['by']}: the journal goes on after its first "
+        f"{loss['database_size']} entries, and at least {loss['lost']} {size} are lost. What waited then is in doubt "
+        f"({loss['held']} deliveries): it may have gone out in what is lost"
+    )
 
 
 # -- Ed25519, RFC 8032 5.1 -----------------------------------------------------------------------------------------
@@ -544,6 +563,8 @@ TERM_OF = {
 # Why a notification without any route has none; any other reason: no mailbox and no address.
 TERM_OF_REASON = {"unmatched": "unmatched", "decided": "excluded"}
 OPEN = ("queued", "deferred", "in_doubt", "unmade")
+# What a loss is told by.
+LOSS_KEYS = ("by", "head_known", "head_size", "head_root", "database_size", "database_root", "lost", "held")
 
 
 class Ledger:
@@ -563,12 +584,14 @@ class Ledger:
         self.doubted: dict[str, int] = {}  # delivery → the first of its attempts whose answer was lost
         self.twice: set[str] = set()  # deliveries that were sent again after that, or whose place another one took
         self.decided: dict[str, str] = {}  # deliveries taken as handed over → by whose decision
+        self.restored: list[dict[str, Any]] = []  # each time that the database was restored, as the entries admit it
         self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
             "campaign_created": self._created,
             "doubt_accepted": self._decided,
             "import_completed": self._imported,
             "import_undone": self._undone,
+            "recovered_from_backup": self._recovered,
             "wave_planned": self._planned,
             "approval_requested": self._requested,
             "batch_approved": self._approved,
@@ -636,6 +659,9 @@ class Ledger:
 
     def _created(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
         self.created.append((facts["campaign"], facts["kind"]))
+
+    def _recovered(self, _subject: str, facts: dict[str, Any], at: str) -> None:
+        self.restored.append({key: facts[key] for key in LOSS_KEYS} | {"at": at})
 
     def _planned(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
         self.kinds[facts["wave"]] = facts["kind"]
@@ -877,11 +903,10 @@ def check_pack(file: BinaryIO, verdict: Verdict, fingerprint: str | None, known:
     wanted = {checkpoint.size for checkpoint in checkpoints + earlier}
     size, roots = read_entries(pack.blocks(ENTRIES), wanted, ledger)
     _check_checkpoints(summary, checkpoints, size, roots, verdict)
+    _check_losses(ledger, checkpoints, verdict)
     for held in earlier:
         if roots.get(held.size) != held.root:
-            verdict.findings.append(
-                f"the journal was rewritten: its first {held.size} entries are not those of the checkpoint you hold"
-            )
+            _judge_break(held, ledger, verdict)
         verdict.remarks.append(f"compared with the checkpoint over {held.size} entries that you hold")
     _check_templates(pack, ledger, verdict)
     _check_approvals(pack, ledger, verdict, verify)
@@ -935,6 +960,41 @@ def _check_checkpoints(
         verdict.findings.append(f"the last checkpoint covers {last.size} of {size} entries")
     if summary["checkpoint"] != {"size": last.size, "root": last.root.hex()} or summary["format"] != FORMAT:
         verdict.findings.append("the summary names another checkpoint than the last")
+
+
+def _check_losses(ledger: Ledger, checkpoints: list[Checkpoint], verdict: Verdict) -> None:
+    """Each admitted loss: the journal goes on from a checkpoint of its own, and from no later one than it says."""
+    verdict.restored = ledger.restored
+    for loss in ledger.restored:
+        if Checkpoint(loss["database_size"], bytes.fromhex(loss["database_root"])) not in checkpoints:
+            verdict.findings.append("the journal says that it goes on after a backup from where it never was")
+        if loss["lost"] != (max(0, loss["head_size"] - loss["database_size"]) if loss["head_known"] else 0):
+            verdict.findings.append("the journal admits another loss than follows from its own figures")
+
+
+def _judge_break(held: Checkpoint, ledger: Ledger, verdict: Verdict) -> None:
+    """The journal does not go on from the checkpoint that somebody holds. An admitted loss explains that, if it is of
+    that very checkpoint or of a stretch in which it lies; it does not make the entries come back."""
+    for loss in ledger.restored:
+        if loss["head_known"] and held == Checkpoint(loss["head_size"], bytes.fromhex(loss["head_root"])):
+            verdict.admitted += 1
+            verdict.findings.append(
+                f"the {held.size} entries of the checkpoint you hold are not all here: the journal admits that it was "
+                f"restored on {loss['at']} from a backup that had {loss['database_size']} of them"
+            )
+            return
+    for loss in ledger.restored:
+        if loss["database_size"] < held.size and (held.size <= loss["head_size"] or not loss["head_known"]):
+            verdict.admitted += 1
+            verdict.findings.append(
+                f"the {held.size} entries of the checkpoint you hold are not all here: it lies in the stretch after "
+                f"entry {loss['database_size']} that the journal admits to have lost on {loss['at']}. Whether it was "
+                "ever of this journal's lost part, this pack cannot show"
+            )
+            return
+    verdict.findings.append(
+        f"the journal was rewritten: its first {held.size} entries are not those of the checkpoint you hold"
+    )
 
 
 def approved_files(ledger: Ledger) -> dict[str, str]:

@@ -22,6 +22,8 @@ def upgrade() -> None:
         sa.Column("returns_read_ms", sa.BigInteger(), nullable=True),
         sa.Column("sender_epoch", sa.Integer(), nullable=False),
         sa.Column("canary", sa.String(), server_default="", nullable=False),
+        sa.Column("sender_host", sa.String(), server_default="", nullable=False),
+        sa.Column("clock", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(

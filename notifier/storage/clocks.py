@@ -1,0 +1,62 @@
+"""Queries on the last reading of the machine's clocks, and on the times that move with the wall clock."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.machine import Reading
+
+_READ = "SELECT clock FROM campaign WHERE id = 1"
+_KEEP = "UPDATE campaign SET clock = :clock WHERE id = 1"
+
+
+async def last_reading(connection: AsyncConnection) -> Reading | None:
+    """The reading that was kept; None before the first."""
+    return Reading.load((await connection.execute(text(_READ))).scalar_one())
+
+
+async def keep(connection: AsyncConnection, reading: Reading) -> None:
+    """Keep this one."""
+    await connection.execute(text(_KEEP), {"clock": reading.dump()})
+
+
+async def move_times(connection: AsyncConnection, step_ms: int) -> None:
+    """The wall clock was set by so much: what waits for a moment waits as long as it would have. Deferred deliveries
+    (and the begin of their 72 hours), doubts that are to be resent, lanes that rest."""
+    of = "wave_id IN (SELECT id FROM waves)"  # lets SQLite use the index on (wave_id, state)
+    for statement in (
+        f"UPDATE deliveries SET due_ms = MAX(1, due_ms + :step), first_ms = first_ms + :step "  # noqa: S608
+        f"WHERE {of} AND state = 'deferred'",
+        f"UPDATE deliveries SET due_ms = MAX(1, due_ms + :step) WHERE {of} AND state = 'in_doubt' AND due_ms > 0",  # noqa: S608
+        "UPDATE lanes SET since_ms = since_ms + :step, until_ms = CASE WHEN until_ms = 0 THEN 0 "
+        "ELSE MAX(0, until_ms + :step) END",
+    ):
+        await connection.execute(text(statement), {"step": step_ms})
+
+
+async def carry_counters(connection: AsyncConnection, names: list[tuple[str, str]]) -> None:
+    """Of each pair, the second counter of deliveries begun holds at least what the first does."""
+    for left, entered in names:
+        await connection.execute(
+            text(
+                "INSERT INTO begun (name, number) SELECT :entered, number FROM begun WHERE name = :left "
+                "ON CONFLICT (name) DO UPDATE SET number = MAX(begun.number, excluded.number)"
+            ),
+            {"left": left, "entered": entered},
+        )
+
+
+def heed_step(connection: sqlite3.Connection, until_us: int) -> bool:
+    """For a sender that begins, in its own transaction: if the clock was set since the last one, no stored moment of
+    the pace can be believed; all are put off until ``until_us``, which a gate cuts to the longest honest wait
+    (delivery/pace.py). True: it was set."""
+    reading = Reading.load(connection.execute(_READ).fetchone()[0])
+    if reading is None or not reading.stepped:
+        return False
+    connection.execute("UPDATE pace SET next_us = :until", {"until": until_us})
+    settled = Reading(reading.wall_ms, reading.boot_ms, reading.boot_id)
+    connection.execute(_KEEP, {"clock": settled.dump()})
+    return True

@@ -1,0 +1,131 @@
+"""The wall clock is set: it is journaled once, and what waits for a moment waits as long as it would have (I6)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from notifier import app as wiring
+from notifier.app.opened import watch_clock
+from notifier.machine import Reading, read_clocks, step_ms
+from tests.delivery.rows import Rows
+
+HOUR = 3_600_000
+
+
+@pytest.fixture
+def rows(folder, vault) -> Rows:
+    return Rows(folder / "campaign.db", vault)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """``clock(ms)``: the wall clock is set by so much."""
+    real, moved = time.time_ns, [0]
+    monkeypatch.setattr(time, "time_ns", lambda: real() + moved[0] * 1_000_000)
+
+    def put(milliseconds: int) -> None:
+        moved[0] += milliseconds
+
+    return put
+
+
+def run(folder, *works):
+    async def whole():
+        async with wiring.open_campaign(folder, by="Nour", command="test") as opened:
+            for work in works:
+                if asyncio.iscoroutinefunction(work):
+                    await work(opened)
+                else:
+                    work()
+
+    asyncio.run(whole())
+
+
+async def looks(opened) -> None:
+    await watch_clock(opened, during="command")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "step"),
+    [
+        (Reading(1000, 500, "a"), Reading(61_000, 60_500, "a"), 0),
+        (Reading(1000, 500, "a"), Reading(62_900, 60_500, "a"), 0),  # 1.9 s: the network adjusts
+        (Reading(1000, 500, "a"), Reading(63_100, 60_500, "a"), 2100),
+        (Reading(HOUR, 500, "a"), Reading(60_000, 60_500, "a"), -HOUR),
+        (Reading(1000, 500_000, "a"), Reading(HOUR, 10, "b"), 0),  # it was off for an hour: who knows
+        (Reading(HOUR, 500_000, "a"), Reading(1000, 10, "b"), 1000 - HOUR),
+    ],
+)
+def test_when_the_clock_was_set(before, after, step):
+    assert step_ms(before, after) == step
+
+
+def test_a_sleep_is_no_step():
+    """Both clocks go on while the machine sleeps."""
+    assert step_ms(Reading(0, 0, "a"), Reading(8 * HOUR, 8 * HOUR, "a")) == 0
+    assert Reading.load(read_clocks().dump()) and Reading.load("") is None
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(folder, rows, clock, step):
+    begun = int(time.time() * 1000)
+    deferred = rows.deliver("a@courriel.example", state="deferred", due_ms=begun + 60_000)
+    doubt = rows.deliver("b@courriel.example", state="in_doubt", due_ms=begun + 60_000)
+    held = rows.deliver("c@courriel.example", state="in_doubt", due_ms=0)
+    queued = rows.deliver("d@courriel.example")
+    rows.run("UPDATE deliveries SET first_ms = ?", begun - 1000)
+    rows.run("INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy'), ('sfr', 1, 0, 0, ?, '')", begun, begun, begun)
+    run(folder, looks, lambda: clock(step), looks, looks)
+    (entry,) = rows.entries("clock_stepped")
+    assert entry["facts"]["seconds"] == step // 1000 and entry["facts"]["during"] == "command"
+    due = dict(rows.all("SELECT id, due_ms FROM deliveries"))
+    for one in (*deferred, *doubt):
+        assert abs(due[one] - begun - 60_000 - step) < 200
+    assert due[held[0]] == 0 and due[queued[0]] == 0, "who waits for nothing is due"
+    (first,) = rows.all("SELECT first_ms FROM deliveries WHERE id = ?", *deferred)
+    assert abs(first[0] - begun + 1000 - step) < 200, "72 hours stay 72 hours"
+    lanes = dict(rows.all("SELECT provider, until_ms FROM lanes"))
+    assert abs(lanes["orange"] - begun - step) < 200 and lanes["sfr"] == 0
+    assert json.loads(rows.one("SELECT clock FROM campaign"))["stepped"] is True, "the next sender heeds it"
+
+
+def test_a_step_between_two_commands_is_journaled(folder, rows, clock):
+    run(folder)
+    clock(-90_000)
+    run(folder)
+    run(folder)
+    (entry,) = rows.entries("clock_stepped")
+    assert entry["facts"]["seconds"] == -90 and entry["facts"]["during"] == "between_sessions"
+
+
+def test_of_two_commands_that_saw_one_step_one_writes_it_down(folder, rows, clock):
+    rows.deliver("a@courriel.example", state="deferred", due_ms=10 * HOUR)
+    run(folder, lambda: clock(HOUR), lambda: None)  # its end sees the step
+    run(folder)
+    assert len(rows.entries("clock_stepped")) == 1
+    assert abs(rows.one("SELECT due_ms FROM deliveries") - 11 * HOUR) < 200
+
+
+def test_i6_a_step_does_not_allow_the_helplines_hour_twice(folder, rows, clock, monkeypatch):
+    from datetime import UTC, datetime
+
+    from notifier.campaign import load
+    from notifier.delivery.limits import Limits
+
+    monkeypatch.setenv("NOTIFIER_PACE__HOTLINE_PER_HOUR", "100")
+    limits = Limits.of(load(folder))
+
+    def this_hour() -> str:
+        (name,) = limits.counters(datetime.fromtimestamp(time.time_ns() / 1e9, UTC), canary=False)
+        return name
+
+    rows.run("INSERT INTO begun VALUES (?, 80)", this_hour())
+    run(folder, lambda: clock(HOUR))
+    assert rows.one("SELECT number FROM begun WHERE name = ?", this_hour()) == 80
+    rows.run("UPDATE begun SET number = 95 WHERE name = ?", this_hour())
+    run(folder, lambda: clock(-HOUR))
+    assert rows.one("SELECT number FROM begun WHERE name = ?", this_hour()) == 95
