@@ -227,7 +227,7 @@ class _Run:
             used = await self._ready()
             if self._pipeline is None or not await self._pass():
                 return None
-            outcome = await hand_over(self._pipeline, envelope)
+            outcome = await hand_over(self._pipeline, envelope, self._wrote)
             ended = used and outcome.phase == "mail" and outcome.code == 421
             if not remaining or not (outcome.kind is Kind.LOST or ended):
                 return outcome
@@ -264,6 +264,10 @@ class _Run:
             else:
                 await self._lease(gate)
         return not self.stopping.is_set()
+
+    def _wrote(self) -> None:
+        if self._gate is not None:
+            self._gate.wrote(self._steady())
 
     async def _lease(self, gate: Gate) -> None:
         """Reserve one slot, durably, before it is used: whoever starts after a crash begins behind it."""
