@@ -157,7 +157,7 @@ def _rate_findings(app: App) -> list[Finding]:
     from notifier.notices.findings import Finding
 
     known = load_rules(app.folder).providers
-    text = f"data/providers.toml knows no such provider (there: {', '.join(sorted(known))})"
+    text = f"there is no such provider in data/providers.toml (there are {', '.join(sorted(known))})"
     return [Finding("pace-unknown-provider", f"pace.rates.{name}", text) for name in unknown_rates(app.settings, known)]
 
 

@@ -45,6 +45,9 @@ def plan(
 
     Nobody is guessed: an ambiguous match goes to `people review`. Run it again after each new file or decision. A
     supplement tells what is new to those who were told before; a rectification, that they were not concerned.
+
+    With --forecast also when everything that is planned and has not gone out will have, under the pace, the caps and
+    the hours that campaign.toml sets.
     """
     from notifier import app
 

@@ -149,6 +149,13 @@ def test_i6_the_pace_holds_for_tests_and_over_two_of_them(rows, server, testing,
     assert rows.one("SELECT next_us FROM pace") > 0
 
 
+def test_i6_a_test_to_a_provider_that_has_a_pace_keeps_it(server, testing, written):
+    tune = {"pace__rates": {"orange": 25.0}}
+    for _ in range(2):
+        assert testing(server, count=4, to="dpo@wanadoo.fr", tune=tune).exit_code == 0
+    assert len(written.mails) == 8 and written.keeps(25.0)
+
+
 def test_the_same_address_written_otherwise_has_the_same_digest(rows, server, testing):
     testing(server, count=1)
     testing(server, count=1, to=TO.replace("dpo", "DPO"))
