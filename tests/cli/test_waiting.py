@@ -14,7 +14,7 @@ def test_status_names_a_lane_at_rest_and_resume_opens_it(run, folder):
     connection = sqlite3.connect(folder / "campaign.db")
     with connection:
         connection.execute(
-            "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'Orange: too many connections')", (until,)
+            "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'Orange: too many connections', 2.0)", (until,)
         )
     connection.close()
     [lane] = json.loads(run("status", "--json").output)["lanes"]
