@@ -18,7 +18,7 @@ from notifier.campaign import Settings
 from notifier.delivery.forecast import Forecast
 from notifier.delivery.limits import Allowance, Limits
 from notifier.delivery.outlook import look_ahead
-from notifier.errors import OperatorError
+from notifier.errors import OperatorError, SettingsError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
 from notifier.model import Term, from_ms, to_ms, utc_text
@@ -26,7 +26,7 @@ from notifier.storage import clear_files, counters, lanes, rejections, tempo
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
-from notifier.storage.database import Database
+from notifier.storage.database import Connection, Database
 from notifier.storage.lanes import LaneRow
 from notifier.storage.waves import awaiting_plan, files_since_last_plan
 from notifier.vault import Vault
@@ -213,8 +213,7 @@ async def take(
     async with database.read() as connection:
         begun = await counters.told(connection, limits.counters(now, canary=False))
         first_ms = await tempo.told_first(connection) if limits.warm_up else None
-        forecast = await look_ahead(connection, settings, folder, now)
-        by = settings.campaign.notify_by if settings.drill is None else None
+        forecast, ahead = await _ahead(connection, settings, folder, limits, now)
         counted = await account(connection, now_ms=to_ms(now))
         rejected = RejectedRows(await rejections.by_file(connection))
         clear = [each for each in await clear_files.there(connection) if (folder / each.path).exists()]
@@ -223,8 +222,19 @@ async def take(
             await files_since_last_plan(connection), await awaiting_plan(connection),
             [lane for lane in await lanes.listed(connection) if lane.until_ms > to_ms(now)],
             limits.allowance(now, begun, canary=False, first=None if first_ms is None else from_ms(first_ms)),
-            forecast, forecast.lines(by, limits),
+            forecast, ahead,
         )  # fmt: skip
+
+
+async def _ahead(
+    connection: Connection, settings: Settings, folder: Path, limits: Limits, now: datetime
+) -> tuple[Forecast | None, list[str]]:
+    """The forecast and its lines. A file of providers that cannot be read stops `send`, and not who looks."""
+    try:
+        forecast = await look_ahead(connection, settings, folder, now)
+    except SettingsError as error:
+        return None, [f"Projected end: unknown ({error})"]
+    return forecast, forecast.lines(settings.campaign.notify_by if settings.drill is None else None, limits)
 
 
 async def write_list(database: Database, vault: Vault, term: Term, out: Path, *, now: datetime) -> int:

@@ -38,7 +38,7 @@ class Brakes:
     """What holds the sender back. ``relay``: messages per second, None = no limit that is known; ``observed``: that is
     what it was measured at; ``rates``: of the providers that have a pace; ``begun``: the counters of this hour and day;
     ``first``: the campaign's first attempt; ``canary``: so many until the pause, 0 = no pause comes; ``paused``: it
-    pauses now."""
+    pauses now; ``slowed``: shares of lanes that were throttled and have not recovered."""
 
     limits: Limits
     relay: float | None = None
@@ -48,6 +48,7 @@ class Brakes:
     first: datetime | None = None
     canary: int = 0
     paused: bool = False
+    slowed: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,9 @@ class _Flow:
             told.append("no relay.rate is set: reckoned with the rate of its last minutes of sending")
         if brakes.paused:
             told.append("it is paused: reckoned as if resumed now")
+        for name, share in sorted(brakes.slowed.items()):
+            pace = f" ({brakes.rates[name]:g} per second)" if name in brakes.rates else ""
+            told.append(f"{name} asked for less and gets {share:.0%} of its pace{pace}: reckoned as if that lasted")
         if brakes.canary:
             told.append(f"the canary pauses after {brakes.canary} more: reckoned as if resumed at once")
         return told

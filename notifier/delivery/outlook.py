@@ -41,6 +41,7 @@ async def look_ahead(connection: Connection, settings: Settings, folder: Path, n
         first=None if first_ms is None else from_ms(first_ms),
         canary=await _canary_left(connection, limits),
         paused=await campaigns.paused(connection) is not None,
+        slowed={name: lane.factor for name, lane in kept.items() if lane.factor < 1.0},
     )
     return project(waiting, brakes, now)
 

@@ -64,7 +64,11 @@ def test_a_lane_that_rests_is_waited_for_and_a_throttled_one_has_its_share(rows,
     rows.deliver(*many(60, "o"), provider="orange")
     until = NINE + timedelta(hours=3)
     rows.run("INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'too many connections', 2.0)", to_ms(until))
-    assert ahead(rate=100.0).ends_at == until + timedelta(seconds=60)
+    forecast = ahead(rate=100.0)
+    assert forecast.ends_at == until + timedelta(seconds=60)
+    assert forecast.assumes == [
+        "orange asked for less and gets 50% of its pace (1 per second): reckoned as if that lasted"
+    ]
 
 
 def test_without_a_rate_the_last_minutes_of_sending_tell(rows, ahead):
