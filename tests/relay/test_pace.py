@@ -87,6 +87,16 @@ def test_i6_a_relay_and_two_providers_hold_together_over_a_restart(rows, server,
     assert names == {f"127.0.0.1:{server.port}{lane}" for lane in ("", " orange", " gmail")}
 
 
+def test_i6_a_wall_clock_set_back_before_a_restart_opens_no_gate_and_closes_none(rows, server, sending, written):
+    """By the clock that only goes forward."""
+    rows.deliver(*many(20, "o"), provider="orange")
+    tune = {"rate": 60.0, "burst": 2, "pace__rates": {"orange": 30.0}}
+    sending(server, tune=tune, limit=10)
+    sending(server, tune=tune, clock=lambda: datetime.now(UTC) - timedelta(hours=1))
+    assert rows.states() == {"accepted": 20} and len(written.mails) == 20
+    assert written.keeps(60.0, 2) and written.keeps(30.0, of="orange")
+
+
 def test_a_slow_lane_holds_nobody_up(rows, server, sending, written):
     """However few connections there are, and whoever stands first."""
     rows.deliver(*many(20, "o"), provider="orange")
