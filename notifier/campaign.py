@@ -168,10 +168,14 @@ class RetrySection(_Frozen):
 class PaceSection(_Frozen):
     """``[pace]``: when to send and how much, beside the relay's rate. ``hours``: of every day, in the campaign's time
     zone ("" = at any hour); ``hotline_per_hour``, ``hotline_per_day``: deliveries begun per local hour and day;
-    ``canary``: pause once so many were begun, until somebody resumes (None, 0 = no pause); ``providers``: a pace of its
-    own for each provider (not kept yet)."""
+    ``canary``: pause once so many were begun, until somebody resumes (None, 0 = no pause); ``providers``: keep the
+    paces that data/providers.toml proposes; ``rates``: messages per second for single providers, whether or not the
+    others are kept (0 = none); ``warm_up``: at most so many on the first, second … local day since the campaign's first
+    attempt (days without mail count too), after the last no such cap."""
 
     providers: bool = False
+    rates: Mapping[Code, Annotated[float, Field(ge=0)]] = {}
+    warm_up: tuple[Annotated[int, Field(ge=1)], ...] = ()
     hours: str = ""
     hotline_per_hour: Annotated[int, Field(ge=1)] | None = None
     hotline_per_day: Annotated[int, Field(ge=1)] | None = None

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from notifier.campaign import Settings
+from notifier.delivery.forecast import Forecast
 from notifier.delivery.limits import Allowance, Limits
-from notifier.errors import OperatorError
+from notifier.delivery.outlook import look_ahead
+from notifier.errors import OperatorError, SettingsError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
 from notifier.model import Term, from_ms, to_ms, utc_text
-from notifier.storage import clear_files, counters, lanes, rejections
+from notifier.storage import clear_files, counters, lanes, rejections, tempo
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
-from notifier.storage.database import Database
+from notifier.storage.database import Connection, Database
 from notifier.storage.lanes import LaneRow
 from notifier.storage.waves import awaiting_plan, files_since_last_plan
 from notifier.vault import Vault
@@ -56,7 +58,9 @@ class Standing:
     files_since_plan: int = 0
     awaiting_plan: Sequence[str] = ()  # rounds on whose persons something was decided since
     resting: Sequence[LaneRow] = ()  # lanes of which nothing is claimed now
-    allowed: Allowance = field(default_factory=Allowance)  # by the sending hours and the helpline's caps
+    allowed: Allowance = field(default_factory=Allowance)  # by the sending hours, the helpline's caps and the warm-up
+    forecast: Forecast | None = None
+    ahead: Sequence[str] = ()  # the forecast in lines
 
     @property
     def balances(self) -> bool:
@@ -79,6 +83,7 @@ class Standing:
                 {"provider": lane.provider, "until": utc_text(from_ms(lane.until_ms)), "why": lane.why}
                 for lane in self.resting
             ],
+            "forecast": self.forecast.as_json() if self.forecast else None,
             "decisions": self.decisions(),
             "next": self.next_step(),
         }
@@ -180,6 +185,7 @@ class Standing:
             f"(`resume --provider {lane.provider}` opens it before)"
             for lane in self.resting
         ]
+        lines += self.ahead
         lines += ["", "It balances." if self.balances else "IT DOES NOT BALANCE."]
         lines += [f"To decide: {decision}" for decision in self.decisions()]
         lines.append(f"Next: notifier {self.next_step()}")
@@ -206,6 +212,8 @@ async def take(
     limits = Limits.of(settings)
     async with database.read() as connection:
         begun = await counters.told(connection, limits.counters(now, canary=False))
+        first_ms = await tempo.told_first(connection) if limits.warm_up else None
+        forecast, ahead = await _ahead(connection, settings, folder, limits, now)
         counted = await account(connection, now_ms=to_ms(now))
         rejected = RejectedRows(await rejections.by_file(connection))
         clear = [each for each in await clear_files.there(connection) if (folder / each.path).exists()]
@@ -213,8 +221,20 @@ async def take(
             settings.campaign.name, counted, await paused(connection), held, rejected, clear,
             await files_since_last_plan(connection), await awaiting_plan(connection),
             [lane for lane in await lanes.listed(connection) if lane.until_ms > to_ms(now)],
-            limits.allowance(now, begun, canary=False),
+            limits.allowance(now, begun, canary=False, first=None if first_ms is None else from_ms(first_ms)),
+            forecast, ahead,
         )  # fmt: skip
+
+
+async def _ahead(
+    connection: Connection, settings: Settings, folder: Path, limits: Limits, now: datetime
+) -> tuple[Forecast | None, list[str]]:
+    """The forecast and its lines. A file of providers that cannot be read stops `send`, and not who looks."""
+    try:
+        forecast = await look_ahead(connection, settings, folder, now)
+    except SettingsError as error:
+        return None, [f"Projected end: unknown ({error})"]
+    return forecast, forecast.lines(settings.campaign.notify_by if settings.drill is None else None, limits)
 
 
 async def write_list(database: Database, vault: Vault, term: Term, out: Path, *, now: datetime) -> int:

@@ -5,7 +5,7 @@ command ends, however it ends short of a crash, and the next command seals what 
 """
 
 from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
-from notifier.app.delivery import open_lane, pause, resume, send, send_test
+from notifier.app.delivery import forecast, forecast_lines, open_lane, pause, resume, send, send_test
 from notifier.app.doubts import (
     accept_doubts,
     list_doubts,
@@ -89,6 +89,8 @@ __all__ = [
     "export_proof",
     "find_identity",
     "find_reference",
+    "forecast",
+    "forecast_lines",
     "forget_file",
     "free_held",
     "held_file",

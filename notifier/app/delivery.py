@@ -10,6 +10,7 @@ from notifier.app.opened import App, know_wave, sealing, utc_now
 from notifier.errors import OperatorError
 
 if TYPE_CHECKING:
+    from notifier.delivery.forecast import Forecast
     from notifier.delivery.report import Progress, SendReport
     from notifier.delivery.specimens import TestReport
 
@@ -77,6 +78,22 @@ async def _waking(app: App, *, was_paused: bool, is_real: bool) -> AsyncIterator
         raise
     if is_real and (occasion := of_report(told[0], was_paused=was_paused)) is not None:
         await wake(app.database, app.settings, app.folder, occasion, utc_now())
+
+
+async def forecast(app: App) -> Forecast:
+    """When what is planned and has not gone out will have."""
+    from notifier.delivery.outlook import look_ahead
+
+    async with app.database.read() as connection:
+        return await look_ahead(connection, app.settings, app.folder, utc_now())
+
+
+def forecast_lines(app: App, made: Forecast) -> list[str]:
+    """For a terminal; a drill has no day to keep."""
+    from notifier.delivery.limits import Limits
+
+    by = app.settings.campaign.notify_by if app.settings.drill is None else None
+    return made.lines(by, Limits.of(app.settings))
 
 
 async def send_test(app: App, *, wave: str, to: str) -> TestReport:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notifier.app.delivery import forecast
 from notifier.app.opened import App, know_wave, seal, utc_now
 from notifier.errors import OperatorError
 
@@ -73,6 +74,7 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
         *await _address_findings(app),
         *await _sender_findings(app),
     ]
+    others += [*_rate_findings(app), *await _deadline_findings(app)]
     domains = await _domains(app)
     others += [finding for report in domains for finding in report.findings]
     found += settings_places(app.folder).located(others)
@@ -148,6 +150,39 @@ def _program_findings(app: App) -> list[Finding]:
     return [Finding("wake-command", setting, text, "warning") for setting in missing(app.settings, app.folder)]
 
 
+def _rate_findings(app: App) -> list[Finding]:
+    """Rates that nobody would keep."""
+    from notifier.delivery.paces import unknown_rates
+    from notifier.delivery.replies import load_rules
+    from notifier.notices.findings import Finding
+
+    known = load_rules(app.folder).providers
+    text = f"there is no such provider in data/providers.toml (there are {', '.join(sorted(known))})"
+    return [Finding("pace-unknown-provider", f"pace.rates.{name}", text) for name in unknown_rates(app.settings, known)]
+
+
+async def _deadline_findings(app: App) -> list[Finding]:
+    """Whether what is planned will have gone out on the day that was promised."""
+    from notifier.delivery.limits import Limits
+    from notifier.notices.freshness import check_end
+
+    campaign, limits = app.settings.campaign, Limits.of(app.settings)
+    if campaign.notify_by is None or app.settings.drill is not None:
+        return []
+    made = await forecast(app)
+    if not made.is_late(campaign.notify_by, limits):
+        return []
+    end = "beyond two years" if made.ends_at is None else f"{made.ends_at.astimezone(limits.zone):%Y-%m-%d %H:%M}"
+    return check_end(app.settings, utc_now().astimezone(limits.zone).date(), end, made.limited_by)
+
+
+async def _must_be_in_time(app: App) -> None:
+    """An approval is given for an end that was shown, and that is in time or accepted in writing."""
+    for finding in await _deadline_findings(app):
+        if finding.severity == "error":
+            raise OperatorError(f"{finding.where}: {finding.text}")
+
+
 async def _address_findings(app: App) -> list[Finding]:
     """Addresses of so many members that they are nobody's own: an agency's, typed in for those without one."""
     from notifier.intake import mailboxes
@@ -203,6 +238,7 @@ async def request_approval(app: App, wave: str, out: Path, *, overwrite: bool) -
     await know_wave(app, wave)
     for finding in await _sender_findings(app):
         raise OperatorError(finding.text)
+    await _must_be_in_time(app)
     check_place(out, overwrite=overwrite)
     made = await request(app.database, app.vault, app.settings, app.folder, wave=wave, by=app.by, now=utc_now())
     if made is None:
@@ -220,6 +256,7 @@ async def approve_wave(app: App, wave: str, signatures: Sequence[Path] = ()) -> 
 
     for finding in await _sender_findings(app):
         raise OperatorError(finding.text)
+    await _must_be_in_time(app)
     made = await approve(
         app.database,
         app.vault,

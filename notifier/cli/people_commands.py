@@ -31,24 +31,42 @@ _ROUTES = {"email": "by e-mail", "post": "by post", "none": "no route"}
 )
 @click.option("--dry-run", is_flag=True, help="Only show: nothing is written.")
 @click.option("--drop", is_flag=True, help="Forget this round, as long as nothing of it is approved.")
-def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], dry_run: bool, drop: bool) -> int:
+@click.option("--forecast", is_flag=True, help="Then the projected end, by day and by provider (docs/pace.md).")
+def plan(
+    terminal: Terminal,
+    wave: str,
+    kind: str | None,
+    who: tuple[str, ...],
+    dry_run: bool,
+    drop: bool,
+    forecast: bool = False,
+) -> int:
     """Match persons to contacts and make exactly one notification for each person whom the round concerns.
 
     Nobody is guessed: an ambiguous match goes to `people review`. Run it again after each new file or decision. A
     supplement tells what is new to those who were told before; a rectification, that they were not concerned.
+
+    With --forecast also when everything that is planned and has not gone out will have, under the pace, the caps and
+    the hours that campaign.toml sets.
     """
     from notifier import app
 
     if drop:
-        if kind is not None or who or dry_run:
+        if kind is not None or who or dry_run or forecast:
             raise OperatorError("--drop goes with --wave alone")
         return asyncio.run(_drop(terminal, wave))
+    if forecast and dry_run:
+        raise OperatorError("--forecast reads what was planned, and --dry-run keeps nothing: leave one of them out")
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="plan", writes=not dry_run) as opened:
             made = await app.plan_wave(opened, wave, kind=kind, who=who, dry_run=dry_run)
             held = await app.held_files(opened)
+            ahead = await app.forecast(opened) if forecast else None
+            ahead_lines = app.forecast_lines(opened, ahead) if ahead else []
         body = made.as_json()
+        if ahead is not None:
+            body["forecast"] = ahead.as_json()
         body["held"] = [each.as_json() for each in held]
         routes = body["by_route"]
         lines = [
@@ -80,6 +98,7 @@ def plan(terminal: Terminal, wave: str, kind: str | None, who: tuple[str, ...], 
         for each in held:
             lines.append(f"  the file {each.sha256[:12]} is held: {each.headline()}; nobody in it is informed.")
         of_wave = "" if wave == "initial" else f" --wave {wave}"
+        lines += ahead_lines
         lines.append(
             "Nothing was written (--dry-run)."
             if dry_run

@@ -68,7 +68,10 @@ def send(
                     takes_over=takes_over,
                     on_progress=on_progress,
                 )
-        terminal.result(_body(report), *_lines(report))
+            ahead = await app.forecast(opened)
+            ahead_lines = app.forecast_lines(opened, ahead)
+        *lines, following = _lines(report)
+        terminal.result({**_body(report), "forecast": ahead.as_json()}, *lines, *ahead_lines, following)
         return report.exit_code
 
     return run(work())

@@ -36,7 +36,8 @@ def status(
     other_side: bool = False,
     recount: bool = False,
 ) -> int:
-    """Where the campaign stands: the equation of who is owed a notice and what became of each, counted from rows.
+    """Where the campaign stands: the equation of who is owed a notice and what became of each, counted from rows; what
+    waits and why, and when all of it will have gone out (docs/pace.md).
 
     Exit 1 while it does not balance.
     """

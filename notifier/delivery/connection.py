@@ -112,6 +112,10 @@ class Connection:
         if not pipeline.is_open or not self._outbox.is_running():
             self._take_back()
 
+    async def _clear(self, pipeline: Pipeline) -> None:
+        """Until :meth:`Pipeline.submit` would write at once."""
+        await pipeline.until(lambda: pipeline.writes_at_once or not self._outbox.is_running())
+
     def _take_back(self) -> None:
         staged = self._pipeline.unstage() if self._pipeline is not None else None
         if staged is not None:
@@ -171,11 +175,16 @@ class Connection:
                 if not await self._open(parcel.claim):
                     return
                 continue
-            if not await self._means.turnstile.passed(self._outbox):
+            turnstile, provider = self._means.turnstile, parcel.claim.provider
+            if turnstile.is_paced(provider):
+                # MAIL has to follow the gate at once, so the session must have room for it before.
+                await self._clear(pipeline)
+            if not await turnstile.passed(self._outbox, parcel.claim):
                 self._outbox.release(parcel.claim)
                 return
             if pipeline.is_open:  # else it closed while the gate was waited for: that slot is waste
                 pipeline.submit(parcel)
+                turnstile.wrote(provider)
                 return
 
     def _ended(self, parcel: Transaction, outcome: Outcome) -> None:

@@ -22,7 +22,9 @@ SLOWEST = 1 / 64
 @dataclass(frozen=True, slots=True)
 class Lane:
     """``factor``: share of the provider's pace that is used; ``until_ms``: it rests until then (0: it does not);
-    ``throttles``: in a row; ``since_ms``: when the factor last changed; ``why``: of the rest, for whoever watches."""
+    ``throttles``: in a row; ``since_ms``: when the factor last changed; ``why``: of the rest, for whoever watches;
+    ``base``: messages per second that it was given when the share began to fall, which is what a lane without a pace of
+    its own has the share of (delivery/paces.py; 0: it never fell)."""
 
     provider: str
     factor: float = 1.0
@@ -30,6 +32,7 @@ class Lane:
     until_ms: int = 0
     since_ms: int = 0
     why: str = ""
+    base: float = 0.0
 
     def rests(self, now_ms: int) -> bool:
         """Whether nothing is claimed from it now."""
@@ -37,7 +40,7 @@ class Lane:
 
 
 def after(lane: Lane, outcome: Outcome, provider: Provider, now_ms: int) -> Lane:
-    """The lane after an attempt on it ended. The same lane when nothing changed.
+    """The lane after an attempt on it ended. The same lane when nothing changed; its ``base`` is its owner's to set.
 
     Of several transactions that were under way when the first was throttled, each brings the same news: while the lane
     rests, a further throttle neither halves nor counts again.

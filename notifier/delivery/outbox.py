@@ -40,6 +40,7 @@ class Outbox:
         self.failure: Exception | None = None
         self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
         self.messages = UnmadeMessages()
+        self._aside: dict[int, tuple[Claim, asyncio.TimerHandle]] = {}
         self._ended: list[Ended] = []
         self._notes: list[Entry] = []
 
@@ -50,6 +51,21 @@ class Outbox:
         self.unwritten += len(claims)
         for claim in claims:
             self.claims.put_nowait(claim)
+
+    def put_aside(self, claims: list[tuple[Claim, float]]) -> None:
+        """:meth:`put`, each after so many seconds, when its lane opens; at once when the run stops."""
+        self.unwritten += len(claims)
+        loop = asyncio.get_running_loop()
+        for claim, seconds in claims:
+            if seconds <= 0 or not self.is_running():
+                self.claims.put_nowait(claim)
+            else:
+                self._aside[claim.id] = claim, loop.call_later(seconds, self._bring, claim.id)
+
+    def _bring(self, claim_id: int) -> None:
+        claim, timer = self._aside.pop(claim_id)
+        timer.cancel()
+        self.claims.put_nowait(claim)
 
     def begun(self) -> None:
         """MAIL is written for one of them, or it has ended without."""
@@ -109,6 +125,8 @@ class Outbox:
         self.stopping.set()
         self.ending.set()
         self.wake.set()
+        for claim_id in list(self._aside):
+            self._bring(claim_id)
 
     def is_running(self) -> bool:
         """Whether a further MAIL may be written: nobody asked to stop, and the process itself was not stopped."""

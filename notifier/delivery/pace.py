@@ -1,10 +1,14 @@
 """The pace: a generic cell rate algorithm (GCRA) that is never exceeded (I6). Pure; times are integer microseconds.
 
 For every window of w seconds, MAIL commands written ≤ rate × w + burst. Three things make that true of the commands
-themselves and not of intentions. The gate counts a command at the instant of its writing, never at a planned one: a
-late command moves the next one back. A *lease*, stored durably before a delivery is marked SENDING, is never behind
-the gate: whoever starts after a crash begins where the lease ends, so that what was written since is inside it. What
-of a lease is not used is thrown away: waste, never excess.
+themselves and not of intentions. The gate counts a command at the instant of its writing, never at a planned one: it
+opens by a clock read before the writing and counts by one read after it, so that no delay between the two can bring two
+commands closer. A *lease*, stored durably before a delivery is marked SENDING, is never behind the gate: whoever starts
+after a crash begins where the lease ends, so that what was written since is inside it. What of a lease is not used is
+thrown away: waste, never excess.
+
+The rate may change while a gate stands (a provider asks for less): each command counts for the interval that holds when
+it is written, so that of every window the highest rate within it is the bound.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from dataclasses import dataclass
 
 SECOND = 1_000_000
 HORIZON = SECOND // 4  # slots are reserved at most so far ahead
+MARGIN = HORIZON  # between another process's lease and our first command: no two read the same clock at one instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,14 @@ class Lease:
 
 
 class Gate:
-    """The bucket of one process. ``stored``: the value that the database holds."""
+    """The bucket of one process. ``stored``: the value that the database holds; ``behind``: that of another bucket
+    which this one takes over from (a provider's, at the other relay)."""
 
-    def __init__(self, pace: Pace, stored: int, now: int) -> None:
+    def __init__(self, pace: Pace, stored: int, now: int, behind: int = 0) -> None:
         self.pace = pace
         self.stored = stored
-        self._arrival = min(stored, now + pace.reach)  # theoretical arrival time of the next command
+        # Theoretical arrival time of the next command.
+        self._arrival = min(max(stored, behind) + MARGIN, now + pace.reach)
         self._leased = self._arrival
 
     def opens_at(self) -> int:
@@ -64,11 +71,18 @@ class Gate:
 
     def take(self, now: int) -> bool:
         """Whether a command may be written at ``now``, which it must then be, before anything else happens."""
-        arrival = max(self._arrival, now) + self.pace.interval
-        if now < self.opens_at() or arrival > self._leased:
+        if not self.admits(now):
             return False
-        self._arrival = arrival
+        self._arrival = max(self._arrival, now) + self.pace.interval
         return True
+
+    def admits(self, now: int) -> bool:
+        """Whether :meth:`take` would agree."""
+        return now >= self.opens_at() and max(self._arrival, now) + self.pace.interval <= self._leased
+
+    def wrote(self, now: int) -> None:
+        """What was taken last is written, by ``now`` at the latest."""
+        self._arrival = max(self._arrival, now + self.pace.interval)
 
     def wish(self, now: int, unwritten: int, wanted: int) -> Lease:
         """The lease that covers ``unwritten`` deliveries, claimed but not begun, and as many more, at most
@@ -93,5 +107,5 @@ class Gate:
     def overtaken(self, stored: int) -> None:
         """Somebody else had stored ``stored`` meanwhile: begin behind them."""
         self.stored = stored
-        self._arrival = max(self._arrival, stored)
+        self._arrival = max(self._arrival, stored + MARGIN)
         self._leased = self._arrival

@@ -275,8 +275,6 @@ class Pipeline(asyncio.Protocol):
             self._unclean = False
             reset = b"RSET\r\n"
             self._expect(_RSET, transaction)
-            if not self.pipelines:
-                return reset
         self._expect(Phase.MAIL, transaction)
         if not self.pipelines:
             return mail
@@ -339,7 +337,9 @@ class Pipeline(asyncio.Protocol):
         if self._expected:
             self._deadline = self._loop.time() + self._wait_for(self._expected[0][0])
             self._arm()
-        if transaction is None or phase is _LONE_DOT:
+        if phase is _RSET:
+            self._heard_reset(transaction, code)
+        elif transaction is None or phase is _LONE_DOT:
             self._go_on()
         elif phase is Phase.FINAL:
             transaction.end(self._judge(transaction, Phase.FINAL, code, text))
@@ -347,8 +347,6 @@ class Pipeline(asyncio.Protocol):
                 self._close(_AFTER_THE_DOT)
             else:
                 self._go_on()
-        elif phase is _RSET:
-            self._heard_reset(transaction, code)
         else:
             self._heard_command(Phase(phase), transaction, code, text)
 
@@ -364,12 +362,13 @@ class Pipeline(asyncio.Protocol):
             return Outcome(kind, Phase(phase), NOT_SMTP, text=answer.text)
         return self._judge(transaction, Phase(phase), answer.code, answer.text)
 
-    def _heard_reset(self, transaction: Transaction, code: int) -> None:
+    def _heard_reset(self, transaction: Transaction | None, code: int) -> None:
         if code != 250:
-            transaction.end(lost(Phase.MAIL, "the relay would not reset the session"))
+            if transaction is not None:
+                transaction.end(lost(Phase.MAIL, "the relay would not reset the session"))
             self._close(_AFTER_THE_DOT)
-        elif not self.pipelines:
-            self._next_command(Phase.MAIL, transaction)
+        elif transaction is None:
+            self._go_on()
 
     def _heard_command(self, phase: Phase, transaction: Transaction, code: int, text: str) -> None:
         taken = code == 354 if phase is Phase.DATA else 250 <= code <= 252
@@ -417,7 +416,14 @@ class Pipeline(asyncio.Protocol):
         self._write({Phase.MAIL: mail, Phase.RCPT: rcpt, Phase.DATA: b"DATA\r\n"}[phase])
 
     def _go_on(self) -> None:
-        """Something has ended: the staged one may begin."""
+        """Something has ended: the staged one may begin. In lockstep a session is made clean before, and not when the
+        next one begins: its MAIL has to follow the pace's gate at once (I6)."""
+        if self._unclean and not self.pipelines:
+            if self._stands():
+                self._unclean = False
+                self._expect(_RSET, None)
+                self._write(b"RSET\r\n")
+            return
         waits = self._staged is not None and self._current is None and (self.pipelines or not self._expected)
         if waits and self._stands():
             self._write(self._begin())
@@ -516,10 +522,12 @@ def take_over(
     return pipeline
 
 
-async def hand_over(pipeline: Pipeline, envelope: Envelope) -> Outcome:
-    """One message on a session on which nothing is under way. MAIL is written before the first await (I6)."""
+async def hand_over(pipeline: Pipeline, envelope: Envelope, wrote: Callable[[], None]) -> Outcome:
+    """One message on a session on which nothing is under way. MAIL is written before the first await, and ``wrote``
+    called right after it (I6)."""
     ended: list[Outcome] = []
     pipeline.submit(Transaction(envelope, body(envelope), lambda: None, lambda _, outcome: ended.append(outcome)))
+    wrote()
     await pipeline.until(lambda: bool(ended) and pipeline.is_idle)
     pipeline.unstage()
     return ended[0] if ended else lost(Phase.MAIL)

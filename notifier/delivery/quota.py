@@ -13,22 +13,23 @@ from notifier.delivery.pause import pause_now
 from notifier.delivery.record import Fate
 from notifier.delivery.traffic import Wait
 from notifier.model import from_ms, to_ms
-from notifier.storage import counters
+from notifier.storage import counters, tempo
 from notifier.storage.cycle import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The limits at one moment. ``canary``: it is not passed yet."""
+    """The limits at one moment. ``canary``: it is not passed yet; ``first``: when the first attempt was begun."""
 
     limits: Limits
     now: datetime
     canary: bool
     begun: dict[str, int]
+    first: datetime | None = None
 
     @property
     def allowance(self) -> Allowance:
-        return self.limits.allowance(self.now, self.begun, canary=self.canary)
+        return self.limits.allowance(self.now, self.begun, canary=self.canary, first=self.first)
 
     def later(self, due: Wait | None) -> Wait | None:
         """``due``, but not before the limits let it begin."""
@@ -56,7 +57,9 @@ def read(connection: Connection, limits: Limits, now: datetime) -> Quota:
     """The counters that hold now."""
     canary = bool(limits.canary) and counters.canary(connection) != "passed"
     names = limits.counters(now, canary=canary)
-    return Quota(limits, now, canary, counters.begun(connection, names) if names else {})
+    begun = counters.begun(connection, names) if names else {}
+    first_ms = tempo.first(connection) if limits.warm_up else None
+    return Quota(limits, now, canary, begun, None if first_ms is None else from_ms(first_ms))
 
 
 def carry(connection: Connection, limits: Limits, *, last: datetime | None, now: datetime, outstanding: int) -> None:

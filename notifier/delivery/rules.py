@@ -122,6 +122,11 @@ class Rulebook:
         """The provider of that name; who was dropped from the file since is treated as the small ones are."""
         return self.providers.get(name) or self.providers.get(OTHER) or Provider(OTHER)
 
+    def of_address(self, address: str) -> str:
+        """The provider that names the address's domain; "other" if none."""
+        domain = address.rpartition("@")[2].lower()
+        return next((one.name for one in self.providers.values() if domain in one.domains), OTHER)
+
     def of_mx(self, host: str) -> str:
         """The provider whose suffix ends the name of a mail server, the longest first; "other" if none."""
         name = host.rstrip(".").lower()

@@ -19,20 +19,23 @@ from datetime import datetime
 from functools import partial
 
 from notifier.campaign import Settings
-from notifier.delivery import quota, traffic
+from notifier.delivery import quota, slots, traffic
 from notifier.delivery.breakers import Doubts
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
+from notifier.delivery.lanes import Lane
 from notifier.delivery.limits import CANARY, Limits
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
 from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
+from notifier.delivery.paces import Paces
 from notifier.delivery.record import Fate, Policy, decide
 from notifier.delivery.recovery import recover
 from notifier.delivery.relay import Relay, RelayRefused
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport, Tally
+from notifier.delivery.slots import LaneGate, LaneWish
 from notifier.delivery.traffic import Wait
 from notifier.delivery.turn import Turn, Wish, next_due, take_turn
 from notifier.delivery.turnstile import Turnstile
@@ -114,6 +117,9 @@ class Run:
         self._picked: deque[int] | None = None
         self._epoch = 0
         self._waiting = 0
+        self._paces = Paces({})
+        self._kept: Mapping[str, Lane] = {}  # lanes as the last cycle found them
+        self._served = ""  # the lane that was claimed from last
         self._tally = Tally()
         self._doubts = Doubts(settings.relay.connections or 1)
         relays.changed = self._relay_changed
@@ -203,7 +209,23 @@ class Run:
         if (rate := relay.section.rate or 0) > 0:
             stored = await self._cycle.read(partial(pace_rows.stored, name=relay.name))
             gate = Gate(Pace(rate, relay.section.burst), stored, self._turnstile.now())
-        self._turnstile.gate = gate
+        self._paces = Paces.of(self._settings, relay.rules)
+        self._kept = await self._cycle.read(traffic.read)
+        lanes: dict[str, LaneGate] = {}
+        await self._regate(relay, lanes)
+        self._turnstile.gate, self._turnstile.lanes = gate, lanes
+
+    async def _regate(self, relay: Relay, gates: dict[str, LaneGate]) -> None:
+        """Let ``gates`` be those of the lanes that have a pace of their own now."""
+        paces, section = self._paces.all(self._kept), self._settings.relay
+        stored: dict[str, int] = {}
+        behind: dict[str, int] = {}
+        if new := paces.keys() - gates.keys():
+            others = {section.name, section.fallback.name if section.fallback else section.name} - {relay.name}
+            names = {slots.bucket(name, lane): lane for name in {*others, relay.name} for lane in new}
+            for name, value in (await self._cycle.read(partial(pace_rows.stored_of, names=list(names)))).items():
+                (stored if name == slots.bucket(relay.name, names[name]) else behind)[names[name]] = value
+        slots.regate(gates, paces, stored, behind, self._turnstile.now())
 
     async def _relay_changed(self, relay: Relay, error: RelayUnavailable) -> None:
         """The first relay does not answer: the other takes over, for the rest of the run."""
@@ -234,9 +256,13 @@ class Run:
         steady = outbox.pulse.is_steady()
         room = 0 if outbox.stopping.is_set() or not steady else self._settings.window - self._outstanding + len(ends)
         batch: list[int] | None = None
+        lanes: LaneWish | None = None
         lease = gate.wish(self._turnstile.now(), outbox.unwritten, room) if gate else None
         if lease is not None:
             room = min(room, lease.slots)
+        if gates := self._turnstile.lanes:
+            # Of the relay that they belong to: another may take over while this cycle commits.
+            lanes = slots.wish(gates, self._relays.current.name, self._turnstile.now(), room, self._served)
         if self._picked is not None and not self._picked and self._order.limit is None:
             self._picked = None  # those were the canary's
         if self._picked is not None:
@@ -264,15 +290,31 @@ class Run:
             limits=self._limits,
             last=self._last_turn,
             outstanding=self._outstanding,
+            lanes=lanes,
         )
         turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
         self._last_turn = now
+        if lanes or turn.kept:
+            await self._took_lanes(turn, gates, lanes)
         await self._took(turn, gate, lease, batch or [])
         if turn.is_deposed:
             raise CampaignBusy("another sender took over while this one was stopped: this one has sent nothing since")
         if not steady:
             outbox.pulse.checked()
         return turn
+
+    async def _took_lanes(self, turn: Turn, gates: dict[str, LaneGate], wished: LaneWish | None) -> None:
+        """After the commit, before the claims are let go: ``gates`` have what was ``wished`` for and stored; lanes that
+        have changed since have another pace."""
+        if wished is not None:
+            slots.granted(gates, wished, turn.lanes)
+            self._served = turn.lanes.last
+        for fate in turn.fates:
+            self._turnstile.settled(fate.ended.held.provider, fate.ended.held.id)
+        self._turnstile.resting = traffic.resting(turn.kept, to_ms(self._clock()))
+        if turn.kept != self._kept:
+            self._kept = turn.kept
+            await self._regate(self._relays.current, self._turnstile.lanes)
 
     async def _took(self, turn: Turn, gate: Gate | None, lease: Lease | None, batch: list[int]) -> None:
         """After the commit: these claims may go out."""
@@ -282,12 +324,16 @@ class Run:
                 gate.overtaken(turn.overtaken)
             elif turn.leased:
                 gate.granted(lease)
-            await self._turnstile.lease_changed()
+        await self._turnstile.lease_changed()
         if self._picked is not None:
             untried = batch if turn.overtaken is not None else batch[turn.room :]
             self._picked.extendleft(reversed(untried))
+            self._picked.extend(turn.lanes.put_back)
         self._outstanding += len(turn.claims) - len(turn.fates)
-        outbox.put(turn.claims)
+        if self._turnstile.lanes:
+            outbox.put_aside(self._turnstile.expect(turn.claims))
+        else:
+            outbox.put(turn.claims)
         for fate in turn.fates:
             self._tally.add(fate)
             lost = fate.ended.outcome.kind in (Kind.LOST, Kind.RELEASED) and not fate.late
@@ -316,16 +362,25 @@ class Run:
 
     def _until_next(self, turn: Turn) -> float:
         """Seconds until the next cycle if nothing ends before."""
-        gate = self._turnstile.gate
+        opens_at = self._opens_at(turn)
         due_in = None if turn.next_due is None else (turn.next_due - to_ms(self._clock())) / 1000
         more_is_due = bool(turn.claims) or (due_in is not None and due_in <= 0)
-        if gate is not None and more_is_due and self._outstanding < self._settings.window:
+        if opens_at is not None and more_is_due and self._outstanding < self._settings.window:
             # Half the horizon: slots come in batches, and no commit is spent on each.
-            opens_in = (gate.opens_at() - self._turnstile.now() - HORIZON // 2) / 1e6
+            opens_in = (opens_at - self._turnstile.now() - HORIZON // 2) / 1e6
             return min(POLL_SECONDS, max(HORIZON / 2e6, opens_in))
         if self._outstanding or due_in is None:
             return POLL_SECONDS
         return min(POLL_SECONDS, max(0.01, due_in))
+
+    def _opens_at(self, turn: Turn) -> int | None:
+        """When the pace has the next slot for what is due; None: no pace stands before it."""
+        gate, gates = self._turnstile.gate, self._turnstile.lanes
+        relay_opens = gate.opens_at() if gate is not None else None
+        if len(turn.claims) >= turn.room:
+            return relay_opens  # there may be more in any lane
+        opens = [gates[name].opens_at() for name in turn.lanes.hungry if name in gates]
+        return max(relay_opens or 0, min(opens)) if opens else relay_opens
 
     async def _next_due(self) -> Wait | None:
         return await self._cycle.read(self._due_now)

@@ -15,6 +15,7 @@ from pathlib import Path
 from notifier.campaign import Settings
 from notifier.delivery import replies
 from notifier.delivery.envelopes import NoticeFor
+from notifier.delivery.paces import check_rates
 from notifier.delivery.pause import pause, resume
 from notifier.delivery.rehearsal import rehearse
 from notifier.delivery.relay import open_fallback, open_relay
@@ -69,7 +70,9 @@ async def send(
             wave_id = await cycle.read(partial(deliveries.wave_id, name=wave))
             if wave_id is None:
                 raise OperatorError(f"there is no wave {wave!r}: `notifier plan` makes one")
-        listed = replies.listed_domains(replies.load_rules(folder))
+        rules = replies.load_rules(folder)
+        listed = replies.listed_domains(rules)
+        check_rates(settings, rules)
         signers = load_signers(settings, folder)  # a key that is no good is told before anything is begun
         if dry_run:
             return await rehearse(

@@ -23,14 +23,16 @@ from pathlib import Path
 import aiosmtplib
 
 from notifier.campaign import Sender, Settings
-from notifier.delivery import replies
+from notifier.delivery import replies, traffic
 from notifier.delivery.connection import patience
 from notifier.delivery.envelopes import Notice
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.pace import Gate, Pace
+from notifier.delivery.paces import Paces
 from notifier.delivery.pipeline import Pipeline, hand_over, take_over
 from notifier.delivery.relay import Relay, RelayRefused, open_relay
 from notifier.delivery.signals import stopping_signals
+from notifier.delivery.slots import bucket
 from notifier.delivery.transaction import Envelope, sendable, verify
 from notifier.dkim import Signer, load_signers
 from notifier.errors import OperatorError
@@ -173,16 +175,20 @@ class _Run:
         self._wave = wave
         self._clock = clock
         self._anchor = int(clock().timestamp() * 1_000_000) - time.monotonic_ns() // 1000
-        self._gate: Gate | None = None
+        self._gates: dict[str, Gate] = {}  # by bucket: the relay's, and the provider's if it has a pace
         self._session: aiosmtplib.SMTP | None = None
         self._pipeline: Pipeline | None = None
 
     async def run(self, specimens: Sequence[Specimen], report: TestReport) -> None:
         """Fill ``report`` as the messages end."""
         relay = self._settings.relay
-        if relay.rate:
-            stored = await self._cycle.read(partial(pace_rows.stored, name=self._relay.name))
-            self._gate = Gate(Pace(relay.rate, relay.burst), stored, self._steady())
+        paces = {self._relay.name: Pace(relay.rate, relay.burst)} if relay.rate else {}
+        provider, lanes = self._relay.rules.of_address(self._to), await self._cycle.read(traffic.read)
+        if (own := Paces.of(self._settings, self._relay.rules).all(lanes).get(provider)) is not None:
+            paces[bucket(self._relay.name, provider)] = own
+        stored = await self._cycle.read(partial(pace_rows.stored_of, names=list(paces)))
+        now = self._steady()
+        self._gates = {name: Gate(pace, stored.get(name, 0), now) for name, pace in paces.items()}
         started = self._clock()
         try:
             for specimen in specimens:
@@ -227,7 +233,7 @@ class _Run:
             used = await self._ready()
             if self._pipeline is None or not await self._pass():
                 return None
-            outcome = await hand_over(self._pipeline, envelope)
+            outcome = await hand_over(self._pipeline, envelope, self._wrote)
             ended = used and outcome.phase == "mail" and outcome.code == 421
             if not remaining or not (outcome.kind is Kind.LOST or ended):
                 return outcome
@@ -255,24 +261,34 @@ class _Run:
         self._session = self._pipeline = None
 
     async def _pass(self) -> bool:
-        """Wait for the gate. True: MAIL must be written now, before anything else happens (I6)."""
-        gate = self._gate
-        while gate is not None and not self.stopping.is_set() and not gate.take(self._steady()):
-            wait_us = gate.opens_at() - self._steady()
+        """Wait for the gates. True: MAIL must be written now, before anything else happens (I6)."""
+        while not self.stopping.is_set():
+            now = self._steady()
+            if all(gate.admits(now) for gate in self._gates.values()):
+                for gate in self._gates.values():
+                    gate.take(now)
+                return True
+            wait_us = max(gate.opens_at() for gate in self._gates.values()) - now
             if wait_us > 0:
                 await self._nap(wait_us / 1e6)
-            else:
-                await self._lease(gate)
-        return not self.stopping.is_set()
+                continue
+            for name, gate in self._gates.items():
+                await self._lease(name, gate)
+        return False
 
-    async def _lease(self, gate: Gate) -> None:
+    def _wrote(self) -> None:
+        now = self._steady()
+        for gate in self._gates.values():
+            gate.wrote(now)
+
+    async def _lease(self, name: str, gate: Gate) -> None:
         """Reserve one slot, durably, before it is used: whoever starts after a crash begins behind it."""
         lease = gate.wish(self._steady(), 1, 0)
-        move = partial(pace_rows.lease, name=self._relay.name, was=lease.was, until=lease.until)
+        move = partial(pace_rows.lease, name=name, was=lease.was, until=lease.until)
         if await self._cycle.write(move):
             gate.granted(lease)
         else:
-            gate.overtaken(await self._cycle.read(partial(pace_rows.stored, name=self._relay.name)))
+            gate.overtaken(await self._cycle.read(partial(pace_rows.stored, name=name)))
 
     async def _nap(self, seconds: float) -> None:
         try:

@@ -7,7 +7,7 @@ nothing of the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 
@@ -17,10 +17,11 @@ from notifier.delivery.record import Decision, Ended
 from notifier.delivery.rules import OTHER, Provider
 from notifier.delivery.states import Event
 from notifier.model import Entry, from_ms, to_ms, utc_text
-from notifier.storage import cycle, deliveries, lanes
+from notifier.storage import cycle, deliveries, lanes, tempo
 from notifier.storage.cycle import Connection
 from notifier.storage.lanes import LaneRow
 
+MINUTE_MS = 60_000
 _ABOUT_RECIPIENTS = frozenset({Phase.RCPT, Phase.DATA, Phase.FINAL})
 
 
@@ -52,7 +53,10 @@ def move(
         if _counts(outcome, name) and (waits or name in kept):
             now_ms = to_ms(end.at)
             lane = kept.get(name) or Lane(name)
-            kept[name] = lane = after(lane, outcome, provider_of(name), now_ms)
+            was, lane = lane, after(lane, outcome, provider_of(name), now_ms)
+            if lane.factor < 1.0 <= was.factor:
+                lane = replace(lane, base=_given(connection, name, now_ms) or provider_of(name).per_second)
+            kept[name] = lane
             if waits and way.event is Event.DEFER and lane.rests(now_ms):
                 way = replace(way, due_ms=now_ms)
         moved.append((end, way))
@@ -63,6 +67,13 @@ def move(
         at = max(end.at for end, _ in moved)
         cycle.append(connection, [_closed(lane, at) for lane in closed])
     return moved
+
+
+def _given(connection: Connection, provider: str, now_ms: int) -> float:
+    """Messages per second that a provider was given in the last minute, of which it wants less; 0 if nobody knows (then
+    what data/providers.toml proposes is taken for it)."""
+    count, first_ms = tempo.of_provider(connection, provider, since_ms=now_ms - MINUTE_MS)
+    return count * 1000 / max(1000, now_ms - first_ms)
 
 
 def _counts(outcome: Outcome, provider: str) -> bool:
@@ -79,7 +90,7 @@ def _closed(lane: Lane, at: datetime) -> Entry:
     return Entry(at, "lane_closed", facts=facts)
 
 
-def resting(kept: dict[str, Lane], now_ms: int) -> list[str]:
+def resting(kept: Mapping[str, Lane], now_ms: int) -> list[str]:
     """The providers of which nothing is claimed now."""
     return [name for name, lane in kept.items() if lane.rests(now_ms)]
 

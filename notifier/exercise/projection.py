@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 
 from notifier.campaign import Settings
-
-MOST_DAYS = 3650
+from notifier.delivery import forecast
+from notifier.delivery.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
     """``messages``: of this many persons, as in the drill; ``per_hour``: the narrowest of what was measured and what
-    is set, ``narrowed_by`` says which; ``end``: begun at ``start``, None beyond ten years."""
+    is set, ``narrowed_by`` says which; ``end``: begun at ``start``, None beyond two years."""
 
     persons: int
     messages: int
@@ -39,33 +39,14 @@ def project(
         bounds["pace.hotline_per_hour"] = float(settings.pace.hotline_per_hour)
     narrowed_by = min(bounds, key=lambda name: bounds[name])
     per_hour = bounds[narrowed_by]
-    opens, closes = _hours(settings.pace.hours)
-    end = _end(messages, per_hour, start, opens, closes, settings.pace.hotline_per_day)
+    end = _end(messages, min(measured_per_second, settings.relay.rate or measured_per_second), settings, start)
     return Projection(persons, messages, per_hour, narrowed_by, start, end)
 
 
-def _hours(hours: str) -> tuple[time, time]:
-    if not hours:
-        return time.min, time.max
-    first, last = (time.fromisoformat(part.strip()) for part in hours.split("-"))
-    return first, last
-
-
-def _end(
-    messages: int, per_hour: float, start: datetime, opens: time, closes: time, per_day: int | None
-) -> datetime | None:
-    """Day by day: what the open hours and the day's cap let out."""
-    if per_hour <= 0:
+def _end(messages: int, per_second: float, settings: Settings, start: datetime) -> datetime | None:
+    """As `status` forecasts it for the campaign, at the speed that was measured."""
+    if per_second <= 0:
         return None
-    left, at = float(messages), start
-    for _ in range(MOST_DAYS):
-        begin = max(at, datetime.combine(at.date(), opens, at.tzinfo))
-        finish = datetime.combine(at.date(), closes, at.tzinfo)
-        if begin < finish:
-            hours = (finish - begin).total_seconds() / 3600
-            room = min(hours * per_hour, float(per_day) if per_day else float("inf"))
-            if left <= room:
-                return begin + timedelta(hours=left / per_hour)
-            left -= room
-        at = datetime.combine(at.date() + timedelta(days=1), time.min, at.tzinfo)
-    return None
+    limits = Limits.of(settings)
+    end = forecast.project([forecast.Backlog("other", start, messages)], forecast.Brakes(limits, per_second), start)
+    return end.ends_at and end.ends_at.astimezone(start.tzinfo)

@@ -1,7 +1,8 @@
 """What an approval binds of campaign.toml (I7), as JSON: frozen with the batch, compared before sending. Pure.
 
 Bound: the facts in the texts, the senders, the relay's identity, households, doubt and pace policies. Not bound: how
-fast and over how many sessions (an operator must be able to slow down), retries, where key and database lie; and the
+fast, in all and to single providers, and over how many sessions (an operator must be able to slow down), retries, where
+key and database lie; and the
 names under which exports write a sender: they decide whose a row is when its file comes in, the batch holds its
 notifications with their sender, and no text shows them. A name that frees a held file must not stop what was approved.
 """
@@ -14,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from notifier.campaign import Settings
+from notifier.campaign import PaceSection, Settings
 
 _CAMPAIGN = {"name", "sample", "language", "timezone", "legal_basis"}
 _RELAY = {"host", "port", "tls", "ca_file", "allow_plaintext"}
+_PACE = set(PaceSection.model_fields) - {"rates"}
 # Of a DKIM key its selector and its public half's digest are bound; the file may move, and is nobody's to copy.
 _NOT_BOUND = {"names", "dkim_key", "dkim_ed25519_key"}
 _SHOWN = 60  # characters of a value that a difference quotes
@@ -32,7 +34,7 @@ def bound_settings(settings: Settings, wave: str = "") -> dict[str, Any]:
             "relay": {**dict.fromkeys(_RELAY, True), "fallback": _RELAY},
             "households": True,
             "doubt": True,
-            "pace": True,
+            "pace": _PACE,
             "incidents": True,
             "senders": True,
             "drill": True,

@@ -39,6 +39,24 @@ def _deadline(settings: Settings, today: date) -> Iterator[Finding]:
     )
 
 
+def check_end(settings: Settings, today: date, end: str, held_by: str) -> list[Finding]:
+    """What follows when the projected ``end`` (in words) lies after ``notify_by``: as good as missed, and decided by
+    somebody before it is. ``held_by``: what limits the pace. A day that has passed already is :func:`check_dates`'s."""
+    campaign = settings.campaign
+    if campaign.notify_by is None or campaign.notify_by < today:
+        return []
+    held = f", held back by {held_by}" if held_by else ""
+    text = f"the projected end is {end}{held}: after {campaign.notify_by}"
+    if campaign.late_because.strip():
+        told = f"{text}; accepted: {campaign.late_because}"
+        return [Finding("notify-by-accepted", "campaign.notify_by", told, "warning")]
+    text += (
+        ". Raise what holds it back, write a day that will be kept, or in late_because who accepted the delay, when "
+        "and why"
+    )
+    return [Finding("notify-by-missed", "campaign.notify_by", text)]
+
+
 def _order(incident: Incident, today: date) -> Iterator[Finding]:
     where = f"[[incidents]] {incident.code}"
     steps = [("occurred", incident.occurred), ("discovered", incident.discovered), ("told", incident.told)]

@@ -118,15 +118,6 @@ def _real(settings: Settings, undecided: int | None) -> Iterator[Finding]:
         yield _blank("pace.hours", 'say when to send ("08:00-20:00")')
     if pace.hotline_per_hour is None and pace.hotline_per_day is None:
         yield _blank("pace.hotline_per_hour", "say how many messages per hour (or per day) the helpline can bear")
-    if pace.providers:
-        # Said rather than passed over: somebody would go to bed on it.
-        yield Finding(
-            "pace-not-kept",
-            "pace.providers",
-            "no pace of its own for each provider is kept yet: relay.rate, hours, helpline caps and canary "
-            "hold, and a provider that asks for it is given rest",
-            "warning",
-        )
     if settings.households.adult_dependants is None:
         whom = "`notifier plan` counts them" if undecided is None else f"{undecided} persons of this wave wait for it"
         text = f'decide: "letter" or "contract_mailbox", for adult dependants without a mailbox of their own ({whom})'

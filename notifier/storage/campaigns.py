@@ -25,6 +25,11 @@ async def paused(connection: AsyncConnection) -> Paused | None:
     return Paused(row.paused_reason, from_ms(row.paused_ms)) if row.paused_reason is not None else None
 
 
+async def canary(connection: AsyncConnection) -> str:
+    """As :func:`notifier.storage.counters.canary`, for who only looks."""
+    return str((await connection.execute(text("SELECT canary FROM campaign WHERE id = 1"))).scalar_one())
+
+
 async def pause(connection: AsyncConnection, reason: str, now_ms: int) -> bool:
     """Pause. False: it was paused already, and keeps its first reason."""
     changed = await connection.execute(

@@ -20,7 +20,8 @@ PRIORITIES = (0, 1, 2)  # people/rounds.py says whose is which
 
 # One walk along the index deliveries_due for each priority: what goes first and is not due yet must not be walked over
 # to reach what is.
-def _of_each_priority(columns: str, condition: str, most: str) -> str:
+def of_each_priority(columns: str, condition: str, most: str) -> str:
+    """Approved mail that waits, ``most`` of each priority, in the order of ``due_ms``."""
     return " UNION ALL ".join(
         f"SELECT * FROM (SELECT {columns} FROM deliveries WHERE {_WAITING} AND priority = {priority} "  # noqa: S608
         f"AND {condition} ORDER BY due_ms, id LIMIT {most})"
@@ -29,10 +30,10 @@ def _of_each_priority(columns: str, condition: str, most: str) -> str:
 
 
 _DUE = (
-    f"SELECT id FROM ({_of_each_priority('id, priority, due_ms', f'due_ms <= :now AND {_OF_WAVE}', ':most')}) "  # noqa: S608
+    f"SELECT id FROM ({of_each_priority('id, priority, due_ms', f'due_ms <= :now AND {_OF_WAVE}', ':most')}) "  # noqa: S608
     "ORDER BY priority, due_ms, id LIMIT :most"
 )
-_NEXT_DUE = f"SELECT MIN(due_ms) FROM ({_of_each_priority('due_ms', _OF_WAVE, '1')})"  # noqa: S608
+_NEXT_DUE = f"SELECT MIN(due_ms) FROM ({of_each_priority('due_ms', _OF_WAVE, '1')})"  # noqa: S608
 
 # While lanes rest, the others are walked along the index deliveries_lane: a million deliveries that wait in a lane at
 # rest must not be walked over to reach the few that are due in another.
@@ -177,7 +178,7 @@ def _due_elsewhere(
 ) -> list[int]:
     """What :data:`_DUE` would choose, did the lanes that rest not exist."""
     chosen: list[int] = []
-    lanes = _open_lanes(connection, resting)
+    lanes = open_lanes(connection, resting)
     for priority in PRIORITIES:
         values = {"now": now_ms, "most": most - len(chosen), "wave_id": wave_id, "priority": priority}
         found = sorted(row for lane in lanes for row in connection.execute(_OF_LANE, {**values, "provider": lane}))
@@ -187,7 +188,8 @@ def _due_elsewhere(
     return chosen
 
 
-def _open_lanes(connection: Connection, resting: Sequence[str]) -> list[str]:
+def open_lanes(connection: Connection, resting: Sequence[str]) -> list[str]:
+    """The providers of which mail waits, without those that rest."""
     return [name for (name,) in connection.execute(_LANES) if name not in resting]
 
 
@@ -253,7 +255,7 @@ def next_due(connection: Connection, *, wave_id: int | None, resend: bool, resti
     """When the next mail delivery is due; None if none waits. ``resend``: those in doubt count too; ``resting``: those
     of these providers do not."""
     if resting:
-        found = [next_due_of_lane(connection, lane, wave_id=wave_id) for lane in _open_lanes(connection, resting)]
+        found = [next_due_of_lane(connection, lane, wave_id=wave_id) for lane in open_lanes(connection, resting)]
         dues = [due for due in found if due is not None]
     else:
         row = connection.execute(_NEXT_DUE, {"wave_id": wave_id}).fetchone()

@@ -21,13 +21,14 @@ class LaneRow(NamedTuple):
     until_ms: int
     since_ms: int
     why: str
+    base: float
 
 
-_ALL = "SELECT provider, factor, throttles, until_ms, since_ms, why FROM lanes ORDER BY provider"
+_ALL = "SELECT provider, factor, throttles, until_ms, since_ms, why, base FROM lanes ORDER BY provider"
 _KEEP = (
-    "INSERT INTO lanes (provider, factor, throttles, until_ms, since_ms, why) VALUES "
-    "(:provider, :factor, :throttles, :until_ms, :since_ms, :why) ON CONFLICT (provider) DO UPDATE SET "
-    "factor = :factor, throttles = :throttles, until_ms = :until_ms, since_ms = :since_ms, why = :why"
+    "INSERT INTO lanes (provider, factor, throttles, until_ms, since_ms, why, base) VALUES "
+    "(:provider, :factor, :throttles, :until_ms, :since_ms, :why, :base) ON CONFLICT (provider) DO UPDATE SET "
+    "factor = :factor, throttles = :throttles, until_ms = :until_ms, since_ms = :since_ms, why = :why, base = :base"
 )
 
 

@@ -588,6 +588,7 @@ class LaneState(SQLModel, table=True):
     until_ms: int = Field(sa_type=BigInteger)  # it rests until then; 0 = it does not
     since_ms: int = Field(sa_type=BigInteger)  # the factor's last change
     why: str
+    base: float  # messages per second when the factor began to fall
 
 
 class Begun(SQLModel, table=True):

@@ -14,7 +14,7 @@ def test_status_names_a_lane_at_rest_and_resume_opens_it(run, folder):
     connection = sqlite3.connect(folder / "campaign.db")
     with connection:
         connection.execute(
-            "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'Orange: too many connections')", (until,)
+            "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'Orange: too many connections', 2.0)", (until,)
         )
     connection.close()
     [lane] = json.loads(run("status", "--json").output)["lanes"]
@@ -38,3 +38,9 @@ def test_status_says_when_the_hours_open(run, folder):
     waits = json.loads(run("status", "--json").output)["waits"]
     assert waits["why"] == "outside the sending hours" and ":00:00" in waits["until"]
     assert "Waits: outside the sending hours; goes on at" in run("status").output
+
+
+def test_a_file_of_providers_that_cannot_be_read_does_not_stop_who_looks(run, folder):
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "providers.toml").write_text("provider = 3")
+    assert "Projected end: unknown" in run("status").stdout

@@ -78,7 +78,9 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
     held = rows.deliver("c@courriel.example", state="in_doubt", due_ms=0)
     queued = rows.deliver("d@courriel.example")
     rows.run("UPDATE deliveries SET first_ms = ?", begun - 1000)
-    rows.run("INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy'), ('sfr', 1, 0, 0, ?, '')", begun, begun, begun)
+    rows.run(
+        "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy', 2), ('sfr', 1, 0, 0, ?, '', 0)", begun, begun, begun
+    )
     run(folder, looks, lambda: clock(step), looks, looks)
     (entry,) = rows.entries("clock_stepped")
     assert entry["facts"]["seconds"] == step // 1000 and entry["facts"]["during"] == "command"

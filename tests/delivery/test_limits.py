@@ -48,3 +48,24 @@ def test_the_canary_leaves_what_it_has_not_begun():
     assert limits.allowance(NOON, {CANARY: 3}, canary=True).most == 2
     assert limits.allowance(NOON, {CANARY: 7}, canary=True).most == 0 and limits.sings({CANARY: 5})
     assert limits.allowance(NOON, {CANARY: 7}, canary=False).most == UNLIMITED and not Limits(PARIS).sings({})
+
+
+def test_the_first_days_have_caps_of_their_own_over_midnight_i6():
+    limits = Limits(PARIS, warm_up=(5, 9))
+    (today,) = limits.counters(NOON, canary=False)
+    assert limits.allowance(NOON, {today: 3}, canary=False).most == 2, "nothing was sent: it is the first day"
+    full = limits.allowance(NOON, {today: 5}, canary=False, first=NOON - timedelta(hours=1))
+    assert full.goes_on == datetime(2024, 2, 9, 23, 0, tzinfo=UTC)
+    assert full.why == "the 5 messages of day 1 of the warm-up are begun"
+    midnight = datetime(2024, 2, 9, 23, 0, tzinfo=UTC)
+    assert limits.allowance(midnight, {}, canary=False, first=NOON).most == 9
+    assert limits.carried(NOON, midnight) == ["2024-02-10"]
+    assert limits.allowance(midnight + timedelta(days=1), {}, canary=False, first=NOON).most == UNLIMITED
+
+
+def test_the_helplines_day_and_the_warm_ups_are_one_counter():
+    limits = Limits(PARIS, per_day=8, warm_up=(5, 9))
+    (today,) = limits.counters(NOON, canary=False)
+    assert limits.allowance(NOON, {today: 4}, canary=False).most == 1
+    later = limits.allowance(NOON, {today: 4}, canary=False, first=NOON - timedelta(days=1))
+    assert later.most == 4, "the tighter one holds"

@@ -142,9 +142,10 @@ def test_the_projected_end_keeps_hours_and_caps(settings: Settings):
         return f"{made.end:%d %H:%M} {made.narrowed_by}"
 
     assert end() == "09 11:46 mesuré"
-    assert end(hotline_per_hour=1000) == "09 19:00 pace.hotline_per_hour"
+    assert end(hotline_per_hour=1000) == "09 18:16 pace.hotline_per_hour", "of each hour the first 1,000 seconds"
     assert end(hours="08:00-10:00") == "10 09:46 mesuré"
     assert end(hotline_per_day=4000) == "11 00:33 mesuré"
+    assert end(warm_up=(1000, 2000)) == "11 01:56 mesuré"
 
 
 def test_a_campaign_without_blanks_would_not_have_been_stopped(settings: Settings):

@@ -178,17 +178,6 @@ def test_a_domain_that_no_command_or_header_can_carry_blocks(settings, setting, 
     assert setting in found[0].where
 
 
-def test_what_of_the_pace_is_not_kept_yet_is_said(settings):
-    campaign = settings.campaign.model_copy(update={"sample": False})
-
-    def told(**pace) -> list[str]:
-        asked = settings.model_copy(update={"campaign": campaign, "pace": settings.pace.model_copy(update=pace)})
-        return [finding.severity for finding in check_settings(asked) if finding.code == "pace-not-kept"]
-
-    assert told(providers=True) == ["warning"]
-    assert told(hours="08:00-20:00", hotline_per_day=100, hotline_per_hour=100, canary=5) == []
-
-
 def test_a_real_campaign_names_every_blank(settings):
     def real(**sections):
         return settings.model_copy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -14,6 +14,7 @@ from notifier.model import Audience, Exposure
 from notifier.notices.approval import approve, findings
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.findings import Finding
+from notifier.notices.freshness import check_end
 from notifier.notices.places import Places, places_of
 from tests.delivery.keys import pem
 from tests.notices.small import FRENCH, key_of, small_catalogue
@@ -213,6 +214,22 @@ def test_a_missed_day_that_was_accepted_in_writing_is_a_warning(opened, folder):
     found = [each for each in told(opened, folder) if each.code.startswith("notify-by")]
     assert [(each.code, each.severity) for each in found] == [("notify-by-accepted", "warning")]
     assert "DPO" in found[0].text
+
+
+def test_a_projected_end_after_the_day_is_refused_until_it_is_accepted_in_writing(settings):
+    """A day that has passed already has a finding of its own."""
+
+    def told(today: date, **campaign) -> list[tuple[str, str]]:
+        changed = settings.model_copy(update={"campaign": settings.campaign.model_copy(update=campaign)})
+        found = check_end(changed, today, "2024-02-12 10:00", "relay.rate (1 per second)")
+        assert all("2024-02-12 10:00" in each.text and "relay.rate" in each.text for each in found)
+        return [(each.code, each.severity) for each in found]
+
+    day = date(2024, 2, 9)
+    assert told(day) == [] == told(date(2024, 2, 10), notify_by=day)
+    assert told(day, notify_by=day) == [("notify-by-missed", "error")]
+    assert told(day, notify_by=day, late_because=" ") == [("notify-by-missed", "error")]
+    assert told(day, notify_by=day, late_because="DPO") == [("notify-by-accepted", "warning")]
 
 
 def test_what_holds_today_may_not_hold_tomorrow(opened, folder):

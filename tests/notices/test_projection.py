@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from notifier.notices.dossier.projection import DAY, HOUR, Projection, Span, project
 
 
-def walk(messages, *, rate, hours, per_hour, per_day):
+def walk(messages, *, rate, hours, per_hour, per_day, warm_up):
     """(days, second) of the last message, one message at a time. Whole rates alone."""
     span, day = Span.of(hours), 0
     while True:
@@ -21,9 +21,9 @@ def walk(messages, *, rate, hours, per_hour, per_day):
             this_hour = 0
             for second in range(max(span.opens, hour * HOUR), min(span.closes, (hour + 1) * HOUR)):
                 for _ in range(rate):
-                    if (per_hour is not None and this_hour >= per_hour) or (
-                        per_day is not None and sent_today >= per_day
-                    ):
+                    if per_hour is not None and this_hour >= per_hour:
+                        break
+                    if any(sent_today >= cap for cap in (per_day, *warm_up[day : day + 1]) if cap is not None):
                         break
                     this_hour += 1
                     sent_today += 1
@@ -40,10 +40,11 @@ def walk(messages, *, rate, hours, per_hour, per_day):
     hours=st.sampled_from(["08:00-20:00", "09:30-10:15", "00:00-01:00"]),
     per_hour=st.none() | st.integers(500, 5000),
     per_day=st.none() | st.integers(900, 20_000),
+    warm_up=st.lists(st.integers(500, 9000), max_size=3),
 )
-def test_the_end_is_that_of_a_walk_second_by_second(messages, rate, hours, per_hour, per_day):
-    end = project(messages, rate=rate, hours=hours, per_hour=per_hour, per_day=per_day)
-    days, second = walk(messages, rate=rate, hours=hours, per_hour=per_hour, per_day=per_day)
+def test_the_end_is_that_of_a_walk_second_by_second(messages, rate, hours, per_hour, per_day, warm_up):
+    pace = {"rate": rate, "hours": hours, "per_hour": per_hour, "per_day": per_day, "warm_up": warm_up}
+    end, (days, second) = project(messages, **pace), walk(messages, **pace)
     assert (end.days, end.ends) == (days, second)
     assert end.seconds == (days - 1) * DAY + second - Span.of(hours).opens
 

@@ -13,6 +13,9 @@ from notifier.delivery.report import SendReport
 from notifier.delivery.sender import send
 from tests.delivery.rows import Rows, tiny_notice, tuned
 from tests.relay.server import Server, serving
+from tests.relay.written import written
+
+__all__ = ["written"]
 
 
 @pytest.fixture

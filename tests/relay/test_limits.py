@@ -158,6 +158,29 @@ def test_what_was_claimed_and_not_begun_is_given_back(rows, server, sending):
     assert sending(server, clock=lambda: MORNING, tune=tune).accepted == 4
 
 
+def test_i6_the_first_days_hold_no_more_than_the_warm_up_over_restarts_and_a_crash(rows, server, sending):
+    """By the campaign's own days, from its first attempt on, with a day on which nothing was sent."""
+    rows.deliver(*many(40))
+    clock = Clock(datetime(2024, 3, 30, 20, 0, tzinfo=UTC))  # in the night that follows, the clocks go forward
+    server.mails = Stamped(clock, lambda: timedelta(minutes=1))
+    tune = {"pace__warm_up": (4, 7, 9, 11), "connections": 2, "window": 4}
+    with pytest.raises(ZeroDivisionError):
+        sending(server, clock=clock, tune=tune, on_progress=Fuse(2))
+    report = sending(server, clock=clock, tune=tune)
+    assert report.waits_because == "the 4 messages of day 1 of the warm-up are begun"
+    assert report.next_due == datetime(2024, 3, 30, 23, 0, tzinfo=UTC), "midnight in Paris"
+    clock.now = report.next_due
+    report = sending(server, clock=clock, tune=tune)
+    assert report.next_due == datetime(2024, 3, 31, 22, 0, tzinfo=UTC), "a day of 23 hours"
+    clock.now = report.next_due + timedelta(days=1)  # nobody sent on the third day: it counts
+    sending(server, clock=clock, tune=tune)
+    clock.now = datetime(2024, 4, 3, 8, 0, tzinfo=UTC)
+    sending(server, clock=clock, tune=tune)
+    days = Counter(at.astimezone(PARIS).date().day for at in server.mails.at)
+    assert days[30] <= 4 and days[31] == 7 and days[2] == 11
+    assert days[3] >= 40 - 4 - 7 - 11 and not set(rows.states()) - {"accepted", "in_doubt"}
+
+
 # -- the canary ----------------------------------------------------------------------------------------------------
 
 

@@ -250,24 +250,3 @@ def test_a_sample_campaign_cannot_reach_a_real_relay(rows, sending):
     rows.deliver("a@courriel.example")
     with pytest.raises(SettingsError, match="this machine only"):
         sending(None, tune={"host": "relay.mutuelle-clairval.example", "allow_plaintext": True})
-
-
-# -- the pace ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("rate", "burst", "count"), [(100.0, 1, 70), (40.0, 5, 30)])
-def test_i6_the_pace_counted_at_a_real_server(rows, server, sending, rate, burst, count):
-    """I6, over a restart and four connections, by the server's own clock."""
-    rows.deliver(*many(count))
-    server.on(many(count)[3], Act("rcpt", then="drop"))
-    sending(server, limit=count // 2, tune={"rate": rate, "burst": burst})
-    sending(server, tune={"rate": rate, "burst": burst})
-    assert rows.states() == {"accepted": count}
-    mails = server.mails
-    assert len(mails) == count + 1
-    lag = 0.02  # the server reads a little after we write, and one event loop serves both
-    for first in range(len(mails)):
-        for last in range(first, len(mails)):
-            window = mails[last] - mails[first] + lag
-            assert last - first + 1 <= rate * window + burst
-    assert mails[-1] - mails[0] < 2.5 * count / rate, "and it is not much slower than it may be"

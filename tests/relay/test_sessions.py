@@ -123,22 +123,6 @@ def test_garbage_is_an_outcome_and_never_an_error(rows, server, sending, act, pi
         assert server.copies(many(1)[0]) == (rows.state(hit) == "accepted")
 
 
-def test_i6_pipelined_commands_pass_the_gate_one_by_one(rows, server, sending):
-    """I6: MAIL commands in every window, by the server's own clock, over a restart and a dropped connection."""
-    server.extensions = PIPELINING
-    rate, burst, count = 100.0, 3, 40
-    rows.deliver(*many(count))
-    server.on(many(count)[3], Act("rcpt", then="drop"))
-    tune = {"rate": rate, "burst": burst, "connections": 3}
-    sending(server, limit=count // 2, tune=tune)
-    sending(server, tune=tune)
-    assert rows.states() == {"accepted": count} and len(server.mails) == count + 1
-    lag = 0.02  # the server reads a little after we write, and one event loop serves both
-    for first, begin in enumerate(server.mails):
-        for place, end in enumerate(server.mails[first:], 1):
-            assert place <= rate * (end - begin + lag) + burst
-
-
 def test_a_pause_stops_a_pipeline_and_gives_back_what_is_staged(rows, server, sending):
     """What is on the wire ends; what was claimed or staged, and not begun, is as if never claimed."""
     from datetime import UTC, datetime

@@ -140,17 +140,20 @@ def test_while_a_sender_runs_it_waits_its_turn(folder, server, testing):
     assert server.sessions == 0
 
 
-def test_i6_the_pace_holds_for_tests_and_over_two_of_them(rows, server, testing):
-    """I6: by the server's clock, two tests after one another out of one bucket."""
+def test_i6_the_pace_holds_for_tests_and_over_two_of_them(rows, server, testing, written):
+    """I6: of commands written, two tests after one another out of one bucket."""
     rate, burst = 40.0, 2
     for _ in range(2):
         assert testing(server, count=8, tune={"rate": rate, "burst": burst}).exit_code == 0
-    mails, lag = server.mails, 0.02  # the server reads a little after we write, and one event loop serves both
-    assert len(mails) == 16
-    for first in range(len(mails)):
-        for last in range(first, len(mails)):
-            assert last - first + 1 <= rate * (mails[last] - mails[first] + lag) + burst
+    assert len(written.mails) == 16 and written.keeps(rate, burst)
     assert rows.one("SELECT next_us FROM pace") > 0
+
+
+def test_i6_a_test_to_a_provider_that_has_a_pace_keeps_it(server, testing, written):
+    tune = {"pace__rates": {"orange": 25.0}}
+    for _ in range(2):
+        assert testing(server, count=4, to="dpo@wanadoo.fr", tune=tune).exit_code == 0
+    assert len(written.mails) == 8 and written.keeps(25.0)
 
 
 def test_the_same_address_written_otherwise_has_the_same_digest(rows, server, testing):

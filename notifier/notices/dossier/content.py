@@ -276,6 +276,8 @@ def _decisions(manifest: Mapping[str, Any]) -> Iterator[Block]:
         ("Réponse du serveur perdue en fin d'envoi", meaning(DOUBTS, bound["doubt"]["policy"])),
         ("Heures d'envoi", f"{pace['hours']} ({bound['campaign']['timezone']})" if pace["hours"] else "à toute heure"),
         ("Cadence", "sans limite" if rate == "0" else f"{rate.replace('.', ',')} messages par seconde au plus"),
+        ("Cadence propre à chaque fournisseur de messagerie", "oui" if pace["providers"] else "non"),
+        ("Montée en charge", _warm_up(pace["warm_up"])),
         ("Plafonds du numéro d'appel", _caps(pace)),
         ("Arrêt après les premiers messages", _canary(pace["canary"])),
         ("Relais", f"{relay['host']}, port {relay['port']}, {meaning(TLS, relay['tls'])}{_authority(relay)}"),
@@ -322,6 +324,13 @@ def _caps(pace: Mapping[str, Any]) -> str:
         if pace[key] is not None
     ]
     return ", ".join(told) or "aucun"
+
+
+def _warm_up(days: Sequence[int]) -> str:
+    if not days:
+        return "non"
+    told = ", ".join(number(most) for most in days)
+    return f"au plus {told} messages le premier jour{' et les suivants' if len(days) > 1 else ''}"
 
 
 def _canary(first: int | None) -> str:

@@ -186,6 +186,7 @@ def _projected(settings: Settings, messages: int) -> dict[str, Any]:
         hours=pace.hours,
         per_hour=pace.hotline_per_hour,
         per_day=pace.hotline_per_day,
+        warm_up=pace.warm_up,
     )
     by = settings.campaign.notify_by
     return {

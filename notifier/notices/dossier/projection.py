@@ -7,6 +7,7 @@ first day, so that the same campaign gives the same dossier whenever it is asked
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 
@@ -48,32 +49,51 @@ class Projection:
 
 
 def project(
-    messages: int, *, rate: float | None, hours: str, per_hour: int | None, per_day: int | None
+    messages: int,
+    *,
+    rate: float | None,
+    hours: str,
+    per_hour: int | None,
+    per_day: int | None,
+    warm_up: Sequence[int] = (),
 ) -> Projection | None:
     """``rate``: messages per second, None or 0 = no limit; ``per_hour``, ``per_day``: what the helpline bears (None =
-    no cap). None when nothing but the relay itself limits the pace: then nobody can say."""
+    no cap); ``warm_up``: caps of the first days. None when nothing but the relay itself limits the pace: then nobody
+    can say."""
     span = Span.of(hours)
     if messages <= 0:
         return Projection(0, span.opens, 0)
     capacities = [_capacity(span.open_seconds(hour), rate, per_hour) for hour in range(24)]
     per_day_at_most = min(sum(capacities), per_day if per_day is not None else math.inf)
+    before = 0  # days of the warm-up that are full
+    for cap in warm_up:
+        if messages <= (most := min(per_day_at_most, cap)):
+            return _ending(before + 1, _reached(messages, capacities, rate, most, span), span)
+        messages, before = messages - math.floor(most), before + 1
     if per_day_at_most == math.inf:
         return None
     if per_day_at_most < 1:  # a pace so slow that a day passes between two messages
         if not rate or (per_day is not None and per_day < 1):
             return None
         days = math.ceil(messages / (rate * (span.closes - span.opens)))
-        return _ending(days, span.closes, span)
+        return _ending(before + days, span.closes, span)
     full = math.ceil(messages / per_day_at_most) - 1
     left = messages - full * per_day_at_most
+    return _ending(before + full + 1, _reached(left, capacities, rate, per_day_at_most, span), span)
+
+
+def _reached(left: float, capacities: Sequence[float], rate: float | None, per_day: float, span: Span) -> int:
+    """Seconds after midnight at which the last ``left`` of a day have gone out."""
     for hour, capacity in enumerate(capacities):
-        if left <= capacity:
+        if left <= capacity and capacity:
             begins = max(span.opens, hour * HOUR)
-            # Without a rate the messages of an hour are spread over it: the cap is the helpline's, not the relay's.
-            pace = rate or capacity / span.open_seconds(hour)
-            return _ending(full + 1, begins + math.ceil(left / pace), span)
+            # Without a rate the messages of an hour are spread over it, or those of a day over the day: the cap is the
+            # helpline's or the warm-up's, not the relay's.
+            open_seconds = span.open_seconds(hour) if math.isfinite(capacity) else span.closes - span.opens
+            pace = rate or (capacity if math.isfinite(capacity) else per_day) / open_seconds
+            return begins + math.ceil(left / pace)
         left -= capacity
-    return _ending(full + 1, span.closes, span)
+    return span.closes
 
 
 def _ending(days: int, ends: int, span: Span) -> Projection:

@@ -137,6 +137,7 @@ def upgrade() -> None:
         sa.Column("until_ms", sa.BigInteger(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("why", sa.String(), nullable=False),
+        sa.Column("base", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("provider"),
     )
     op.create_table(

@@ -1,0 +1,96 @@
+"""The forecast of a campaign, read from its rows."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from notifier.delivery.forecast import Forecast
+from notifier.delivery.limits import Limits
+from notifier.delivery.outlook import look_ahead
+from notifier.model import to_ms
+from tests.delivery.rows import Rows, tuned
+
+NINE = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)  # in Paris
+
+
+def many(count: int, prefix: str) -> list[str]:
+    return [f"{prefix}{number}@courriel.example" for number in range(count)]
+
+
+@pytest.fixture
+def rows(folder, vault) -> Rows:
+    return Rows(folder / "campaign.db", vault)
+
+
+@pytest.fixture
+def ahead(opened, settings, folder):
+    def look(now: datetime = NINE, **tune) -> Forecast:
+        async def work() -> Forecast:
+            async with opened() as database, database.read() as connection:
+                return await look_ahead(connection, tuned(settings, **tune), folder, now)
+
+        return asyncio.run(work())
+
+    return look
+
+
+def test_what_waits_is_counted_from_rows_approved_or_not(rows, ahead):
+    rows.deliver(*many(30, "o"), provider="orange")
+    rows.deliver(*many(20, "g"), provider="gmail", approved=False)
+    rows.deliver(*many(4, "d"), provider="orange", state="deferred", due_ms=to_ms(NINE + timedelta(minutes=70)))
+    rows.deliver(*many(9, "a"), state="accepted")
+    rows.deliver(*many(2, "b"), state="in_doubt")
+    forecast = ahead(rate=0.5)
+    assert {one.provider: one.messages for one in forecast.providers} == {"orange": 34, "gmail": 20}
+    assert forecast.ends_at == NINE + timedelta(hours=2, seconds=8), "what is deferred comes due within its hour"
+    assert forecast.as_json()["days"] == [{"date": "2024-02-09", "messages": 54}]
+    head, by_provider = forecast.lines(None, Limits(UTC))
+    assert head.startswith("Projected end: 2024-02-09 10:00") and "orange 34 until" in by_provider
+
+
+def test_a_proposal_that_is_kept_and_a_rate_that_was_written(rows, ahead):
+    rows.deliver(*many(60, "o"), provider="orange")
+    free = {"pace__providers": True}
+    assert ahead(rate=100.0, **free).ends_at == NINE + timedelta(seconds=30), "2 per second are proposed"
+    slow = ahead(rate=100.0, pace__providers=True, pace__rates={"orange": 0.5})
+    assert slow.ends_at == NINE + timedelta(seconds=120) and slow.limited_by.startswith("the pace of orange")
+    assert ahead(rate=100.0, pace__providers=True, pace__rates={"orange": 0.0}).ends_at == NINE + timedelta(seconds=1)
+
+
+def test_a_lane_that_rests_is_waited_for_and_a_throttled_one_has_its_share(rows, ahead):
+    rows.deliver(*many(60, "o"), provider="orange")
+    until = NINE + timedelta(hours=3)
+    rows.run("INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'too many connections', 2.0)", to_ms(until))
+    forecast = ahead(rate=100.0)
+    assert forecast.ends_at == until + timedelta(seconds=60)
+    assert forecast.assumes == [
+        "orange asked for less and gets 50% of its pace (1 per second): reckoned as if that lasted"
+    ]
+
+
+def test_without_a_rate_the_last_minutes_of_sending_tell(rows, ahead):
+    ids = rows.deliver(*many(61, "o"), provider="orange")
+    assert ahead().ends_at is None
+    for place, number in enumerate(ids[:31]):
+        rows.run("UPDATE deliveries SET state = 'accepted' WHERE id = ?", number)
+        rows.run(
+            "INSERT INTO attempts (delivery_id, number, outcome, late, phase, enhanced, reply, notice_sha256, "
+            "started_ms, ended_ms) VALUES (?, 1, 'accepted', 0, '', '', '', '', ?, 0)",
+            number,
+            to_ms(NINE - timedelta(days=1)) + place * 500,
+        )
+    forecast = ahead()
+    assert forecast.limited_by == "the observed rate (2 per second)" and forecast.messages == 30
+    assert forecast.ends_at == NINE + timedelta(seconds=15)
+
+
+def test_the_canary_and_a_pause_are_said(rows, ahead):
+    rows.deliver(*many(9, "o"))
+    rows.run("UPDATE campaign SET paused_reason = 'x', paused_ms = 0")
+    told = " ".join(ahead(rate=1.0, pace__canary=5).assumes)
+    assert "paused" in told and "canary pauses after 5 more" in told
+    rows.run("UPDATE campaign SET paused_reason = NULL, canary = 'passed'")
+    assert ahead(rate=1.0, pace__canary=5).assumes == []
