@@ -191,6 +191,15 @@ CHAPTERS = (
             ),
             ("key-mode", "yes", "Art. 32", "others can read the key file", "chmod 600"),
             ("wake-command", "no", "", "a program of [send] cannot be run", "its path; chmod +x"),
+            ("key-backup", "yes", "Art. 32", "what `[key] backup` names is no copy of the key", "make one there"),
+            (
+                "head-not-kept",
+                "no",
+                "[backups.md](backups.md)",
+                "the folder of the key cannot be written",
+                "the right to write there",
+            ),
+            ("disk-space", "yes", "[backups.md](backups.md)", "what sending writes does not fit on the disk", "room"),
         ),
     ),
     Chapter(
