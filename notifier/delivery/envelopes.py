@@ -74,8 +74,10 @@ def prepare(
         return Ready(None, b"", forbidden, "")
     # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
     elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
-    reader = replace(others[0] if elsewhere else contact, email=recipient)
-    fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others))
+    reader = others[0] if elsewhere else contact
+    if reader.email != recipient:
+        reader = replace(reader, email=recipient)
+    fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others) if others else ())
     started = from_ms(held.started_ms)
     parts = notice.parts(fields, to=recipient, message_id=f"<{token}@{sender.from_domain}>", date=started)
     message = b"".join(parts)

@@ -207,7 +207,10 @@ def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
     # mailbox, which is somebody else's.
     others = [row[0] for row in rows if row[15] != "own" or row[21] == "dependant"]
     theirs = _informed(connection, others) if others else {}
-    return [Claim(*columns, informed=theirs.get(columns[0], ())) for *columns, _ in rows]
+    return [
+        replace(held, informed=theirs[held.id]) if held.id in theirs else held
+        for held in (Claim(*row[:21]) for row in rows)
+    ]
 
 
 def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
