@@ -3,9 +3,11 @@
 Peers: smtp-source (C, one fixed message, no database), and a hand-written aiosmtplib + EmailMessage loop; with
 ``--mailmerge`` also the mailmerge package, installed into a venv of its own. Goals (DESIGN 13): at least 0.6 of
 smtp-source in steady state, at most 200 MB, the first MAIL at most 3 s after exec; with a relay 20 ms away and 10
-connections at least 1.8 times the throughput without pipelining.
+connections at least 1.8 times the throughput without pipelining. ``--only flat``: what a message costs among 100,000
+deliveries and among millions (flat.py).
 
 Needs Postfix's smtp-sink and smtp-source. Run: python benchmarks/send.py [--deliveries 20000] [--rounds 3]
+[--only near|far|flat]
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def outcome(make) -> bytes | str:
         return str(error)
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=300)
 @given(st.lists(pieces, max_size=7), st.booleans())
 @example([b".a\r\n", b".b", b"\r\n", b".\r\n"], False)
 @example([b"a\r", b"\n.b\r\n"], False)  # a CR and its LF in two parts
@@ -60,7 +60,7 @@ def test_the_wire_is_the_plain_dot_stuffing_of_the_joined_parts(parts: list[byte
         assert not re.search(rb"(?<!\r)\n|\r(?!\n)", made) and made.find(b"\r\n.\r\n") in (-1, len(made) - 5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.sampled_from(range(len(NOTICES))), names, names, st.lists(names, min_size=1, max_size=4))
 @example(0, "Martin\r\n.\r\nMAIL FROM:<x@vol.example>", ".", ["."])
 @example(2, ".", "", [". .", "..", "\r\n."])
