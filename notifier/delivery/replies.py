@@ -59,6 +59,7 @@ def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ..
                     found.add(_a_label(domain))
         for name in (contact.name, contact.forename):
             if not name.isalpha():  # else it is its only part
+                found.add(name.strip(" '’-"))  # what stands at its ends may not stand in the reply
                 found |= {part for part in _PARTS.split(name) if len(part) >= _SHORT}
     return tuple(value for value in found if len(value) > 1)
 
