@@ -3,9 +3,11 @@
 Peers: smtp-source (C, one fixed message, no database), and a hand-written aiosmtplib + EmailMessage loop; with
 ``--mailmerge`` also the mailmerge package, installed into a venv of its own. Goals (DESIGN 13): at least 0.6 of
 smtp-source in steady state, at most 200 MB, the first MAIL at most 3 s after exec; with a relay 20 ms away and 10
-connections at least 1.8 times the throughput without pipelining.
+connections at least 1.8 times the throughput without pipelining. ``--only flat``: what a message costs among 100,000
+deliveries and among millions (flat.py).
 
 Needs Postfix's smtp-sink and smtp-source. Run: python benchmarks/send.py [--deliveries 20000] [--rounds 3]
+[--only near|far|flat]
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import flat
 from notices import notice, usual_way
 
 SESSIONS = 20
@@ -89,6 +92,10 @@ def timed(arguments: list[str], environment: dict[str, str] | None = None) -> tu
 
 def notifier(folder: Path, *arguments: str, **overrides: object) -> tuple[float, float, float, str]:
     """One command of ours in a process of its own."""
+    return timed(*_command(folder, *arguments, **overrides))
+
+
+def _command(folder: Path, *arguments: str, **overrides: object) -> tuple[list[str], dict[str, str]]:
     environment = {
         **os.environ,
         "NOTIFIER_RELAY__HOST": "127.0.0.1",
@@ -96,8 +103,7 @@ def notifier(folder: Path, *arguments: str, **overrides: object) -> tuple[float,
         "NOTIFIER_RELAY__RATE": "0",
         **{f"NOTIFIER_{key.upper()}": str(value) for key, value in overrides.items()},
     }
-    command = [sys.executable, "-m", "notifier.cli.main", "-C", str(folder), *arguments, "--yes", "--json"]
-    return timed(command, environment)
+    return [sys.executable, "-m", "notifier.cli.main", "-C", str(folder), *arguments, "--yes", "--json"], environment
 
 
 def campaign(folder: Path, deliveries: int, port: int) -> None:
@@ -295,7 +301,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mailmerge", action="store_true")
     parser.add_argument("--folder", type=Path, help="where the campaign is prepared, or lies prepared")
-    parser.add_argument("--only", choices=["near", "far"], default="")
+    parser.add_argument("--only", choices=["near", "far", "flat"], default="", help="flat is run only when asked")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="deliveries of the large database of flat")
     chosen = parser.parse_args()
     size = len(usual_way(notice())())
     with TemporaryDirectory() as name:
@@ -304,6 +311,9 @@ def main() -> None:
             campaign(prepared, chosen.deliveries, free_port())
         count, port = approved(prepared)
         print(f"{count} deliveries, {size / 1000:.1f} kB, {SESSIONS} connections, medians of {chosen.rounds}")
+        if chosen.only == "flat":
+            compare_sizes(prepared, port, chosen.rows)
+            return
         if chosen.only != "far":
             near(prepared, port, count, size, chosen.rounds, with_mailmerge=chosen.mailmerge)
         if chosen.only != "near":
@@ -315,6 +325,27 @@ def main() -> None:
             print(f"a relay {AWAY_SECONDS * 1000:.0f} ms away, {AWAY_SESSIONS} connections")
             line("command by command", apart, apart.rate)
             line("pipelined", together, apart.rate)
+
+
+def compare_sizes(prepared: Path, port: int, rows: int) -> None:
+    """The same messages, sent from a database of 100,000 deliveries and from one of ``rows``."""
+    costs = []
+    for wanted in (flat.SMALL, rows):
+        with TemporaryDirectory(dir=prepared.parent) as name, sink(port):
+            folder = Path(name) / "campaign"
+            shutil.copytree(prepared, folder)
+            began = time.perf_counter()
+            count = flat.grow(folder / "campaign.db", wanted)
+            notifier(folder, "resume")  # as every command does at its end, it seals the entries that were added
+            built = time.perf_counter() - began
+            command, environment = _command(folder, "send", relay__port=port, relay__connections=SESSIONS)
+            costs.append(flat.watched(command, environment, folder / "campaign.db"))
+        print(
+            f"{count:>10} deliveries (built in {built:.0f} s) {costs[-1].cpu:8.0f} µs CPU a message, "
+            f"{costs[-1].before:.1f} s before the first, {costs[-1].memory:.0f} MB",
+            flush=True,
+        )
+    print(f"a message costs {costs[1].cpu / costs[0].cpu:.2f} of what it does among {flat.SMALL}")
 
 
 def near(prepared: Path, port: int, count: int, size: int, rounds: int, *, with_mailmerge: bool) -> None:

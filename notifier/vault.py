@@ -342,9 +342,8 @@ def _keyed(base: Any, parts: Iterable[str]) -> bytes:
 
 def _fed(base: Any, parts: Iterable[str]) -> Any:
     state = base.copy()
-    for part in parts:
-        encoded = part.encode()
-        state.update(len(encoded).to_bytes(4, "big") + encoded)
+    encoded = [part.encode() for part in parts]
+    state.update(b"".join([len(part).to_bytes(4, "big") + part for part in encoded]))
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
@@ -28,6 +29,15 @@ def loop_factory(environment: Mapping[str, str] = os.environ) -> Callable[[], as
             raise OperatorError(f"{VARIABLE} = uvloop, and uvloop is not installed") from None
         return None
     return uvloop.new_event_loop
+
+
+def settle() -> None:
+    """Before a command that runs for hours: what is there now stays (modules, settings, compiled texts), so let the
+    collector of cycles look at what comes after alone, and not after each few hundred objects. What a message needs is
+    freed by its last reference."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -48,7 +48,7 @@ def send(
     all of them, 1 when not, 75 when it does not answer.
     """
     from notifier import app
-    from notifier.cli.loop import run
+    from notifier.cli.loop import run, settle
     from notifier.cli.progress import watch
 
     if test_to:
@@ -58,6 +58,7 @@ def send(
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="send") as opened:
+            settle()
             with watch(quiet=terminal.as_json) as on_progress:
                 report = await app.send(
                     opened,

@@ -76,7 +76,8 @@ class Connection:
     async def live(self) -> None:
         try:
             while (parcel := await self._next()) is not None:
-                await self._means.weather.calm(self._outbox.ending)
+                if not self._means.weather.is_calm:
+                    await self._means.weather.calm(self._outbox.ending)
                 await self._carry(parcel)
             await self._leave()
         finally:  # cancelled: a crash says no QUIT

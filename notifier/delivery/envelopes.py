@@ -6,7 +6,7 @@ apart, which is the attempt's own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -15,7 +15,8 @@ from notifier.campaign import Sender
 from notifier.delivery import replies
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.return_path import return_path
-from notifier.delivery.transaction import Envelope, EnvelopeError, body, sendable, verify
+from notifier.delivery.transaction import Envelope, EnvelopeError, sendable, verify
+from notifier.delivery.wire import wire
 from notifier.dkim import Signer
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
@@ -27,6 +28,9 @@ class Notice(Protocol):
 
     def render(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> bytes:
         """The complete message, RFC 5322, CRLF."""
+
+    def parts(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> Sequence[bytes]:
+        """The same in parts: this person's own and fixed ones in turn."""
 
 
 # The compiled notice of (batch id, segment id).
@@ -70,16 +74,16 @@ def prepare(
         return Ready(None, b"", forbidden, "")
     # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
     elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
-    reader = replace(others[0] if elsewhere else contact, email=recipient)
-    fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others))
-    message = notice.render(
-        fields,
-        to=recipient,
-        message_id=f"<{token}@{sender.from_domain}>",
-        date=from_ms(held.started_ms),
-    )
+    reader = others[0] if elsewhere else contact
+    if reader.email != recipient:
+        reader = replace(reader, email=recipient)
+    fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others) if others else ())
+    started = from_ms(held.started_ms)
+    parts = notice.parts(fields, to=recipient, message_id=f"<{token}@{sender.from_domain}>", date=started)
+    message = b"".join(parts)
     if signer is not None:
-        message = signer.signed(message, at=from_ms(held.started_ms))
+        message = signer.signed(message, at=started)
+        parts = [message]
     envelope = Envelope(
         return_path=return_path(vault, held.token, sender.bounce_domain or sender.from_domain),
         recipient=recipient,
@@ -91,7 +95,9 @@ def prepare(
     if diversion:
         diversion.verify(envelope)
         forbidden = (*forbidden, recipient, recipient.partition("@")[0])
-    return Ready(envelope, body(envelope), forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message))
+    return Ready(
+        envelope, wire(envelope, parts), forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message)
+    )
 
 
 def _contact(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from notifier.campaign import RetrySection, Settings
 from notifier.delivery.outcomes import Kind, Outcome
@@ -254,6 +255,12 @@ def _row(end: Ended, now_ms: int) -> AttemptRow:
     )
 
 
+@lru_cache(maxsize=64)
+def _instant(milliseconds: int) -> str:
+    """What a cycle claims has begun at one instant."""
+    return utc_text(from_ms(milliseconds))
+
+
 def _entry(kind: str, end: Ended, more: Mapping[str, object]) -> Entry:
     held, outcome = end.held, end.outcome
     return Entry(
@@ -262,7 +269,7 @@ def _entry(kind: str, end: Ended, more: Mapping[str, object]) -> Entry:
         subject=held.token.hex(),
         facts={
             "attempt": held.attempt,
-            "started": utc_text(from_ms(held.started_ms)),
+            "started": _instant(held.started_ms),
             "phase": outcome.phase.value,
             "code": outcome.code or 0,
             "enhanced": outcome.enhanced,

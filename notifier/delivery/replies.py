@@ -49,6 +49,8 @@ def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ..
     for contact in contacts:
         found |= {contact.name, contact.forename, contact.company}
         for address in (contact.email, contact.second_email):
+            if not address:
+                continue
             local, _, domain = address.rpartition("@")
             found |= {address, local}
             if domain and domain.lower() not in listed:
@@ -56,7 +58,9 @@ def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ..
                 if not domain.isascii():
                     found.add(_a_label(domain))
         for name in (contact.name, contact.forename):
-            found |= {part for part in _PARTS.split(name) if len(part) >= _SHORT}
+            if not name.isalpha():  # else it is its only part
+                found.add(name.strip(" '’-"))  # what stands at its ends may not stand in the reply
+                found |= {part for part in _PARTS.split(name) if len(part) >= _SHORT}
     return tuple(value for value in found if len(value) > 1)
 
 
@@ -84,8 +88,8 @@ def redacted(text: str, forbidden: Iterable[str]) -> str:
         except UnicodeDecodeError:
             readable = raw.decode("latin-1")  # old French servers
     line = redact(_BLANKS.sub(" ", readable).strip())
-    plain = _fold(line)[0]
-    folded = {_fold(value)[0] for value in forbidden}
+    plain = line.lower() if line.isascii() else _fold(line)[0]
+    folded = {value.lower() if value.isascii() else "".join(map(_plain, value)) for value in forbidden}
     # What does not stand in the line now cannot come into it: each replacement leaves a mark that no value spans.
     for value in sorted((one for one in folded if len(one) > 1 and one in plain), key=len, reverse=True):
         line = "".join(

@@ -14,7 +14,7 @@ from notifier.errors import NotifierError
 
 # What may stand between < and > in MAIL and RCPT: no space, no control, no angle bracket (RFC 5321 4.1.2).
 _PATH = re.compile(r"[^\x00-\x20\x7f<>]{1,256}")
-_TO = re.compile(rb"To:[ \t]*((?:[^\r\n]|\r\n[ \t])*)\r\n", re.IGNORECASE)
+_TO = re.compile(rb"To:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n", re.IGNORECASE)
 _XTEXT = re.compile(r"[!-*,-<>-~]{1,100}")  # RFC 3461 4: what needs no encoding
 
 

@@ -22,17 +22,26 @@ Value = Callable[[str], str]
 
 
 class EncodedBody(Protocol):
-    """A body in its transfer encoding. ``name``: as Content-Transfer-Encoding says it."""
+    """A body in its transfer encoding. ``name``: as Content-Transfer-Encoding says it; ``fixed``: the parts that do not
+    depend on the person, one more than there are of the person's own, which stand between them."""
 
     name: str
+    fixed: tuple[bytes, ...]
 
     @property
     def fixed_size(self) -> int:
         """Bytes that do not depend on the person."""
 
-    def filled(self, values: Sequence[str], known: dict[str, bytes]) -> bytes:
-        """The body with its values, one for each place; lines of a value end with ``\\n``. ``known``: values that
-        this message has in quoted-printable already; what is encoded here is added."""
+    def own(self, values: Sequence[str], known: dict[str, bytes]) -> list[bytes]:
+        """The person's own parts, from the values, one for each place; lines of a value end with ``\\n``. ``known``:
+        values that this message has in quoted-printable already; what is encoded here is added."""
+
+
+def filled(body: EncodedBody, values: Sequence[str]) -> bytes:
+    """The whole body."""
+    parts = [b""] * (2 * len(body.fixed) - 1)
+    parts[::2], parts[1::2] = body.fixed, body.own(values, {})
+    return b"".join(parts)
 
 
 def encoded_body(pieces: Sequence[str]) -> EncodedBody:
@@ -49,25 +58,23 @@ class QuotedPrintable:
 
     def __init__(self, pieces: Sequence[str]) -> None:
         last = len(pieces) - 1
-        self._fixed = [
+        self.fixed = tuple(
             (SOFT_BREAK if place else b"") + quoted_printable(piece) + (SOFT_BREAK if place < last else b"")
             for place, piece in enumerate(pieces)
-        ]
-        self._parts = [b""] * (2 * len(pieces) - 1)
-        self._parts[::2] = self._fixed
+        )
 
     @property
     def fixed_size(self) -> int:
-        return sum(map(len, self._fixed))
+        return sum(map(len, self.fixed))
 
-    def filled(self, values: Sequence[str], known: dict[str, bytes]) -> bytes:
-        parts = self._parts.copy()
-        for place, value in enumerate(values):
+    def own(self, values: Sequence[str], known: dict[str, bytes]) -> list[bytes]:
+        parts = []
+        for value in values:
             quoted = known.get(value)
             if quoted is None:
                 quoted = known[value] = _quoted_lines(value)
-            parts[2 * place + 1] = quoted
-        return b"".join(parts)
+            parts.append(quoted)
+        return parts
 
 
 def _quoted_lines(value: str) -> bytes:
@@ -78,18 +85,20 @@ def _quoted_lines(value: str) -> bytes:
 
 
 class Base64:
-    """RFC 2045 6.8; line ends are CRLF before they are encoded."""
+    """RFC 2045 6.8; line ends are CRLF before they are encoded. One part that is the person's own: where a line ends
+    depends on all that stands before it."""
 
     name = "base64"
+    fixed: tuple[bytes, ...] = (b"", b"")
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self._pieces = [_phases(_canonical(piece)) for piece in pieces]
 
     @property
     def fixed_size(self) -> int:
-        return len(self.filled([""] * (len(self._pieces) - 1), {}))
+        return sum(map(len, self.own([""] * (len(self._pieces) - 1), {})))
 
-    def filled(self, values: Sequence[str], known: dict[str, bytes]) -> bytes:
+    def own(self, values: Sequence[str], known: dict[str, bytes]) -> list[bytes]:
         lines: list[bytes] = []
         pending = b""  # not encoded yet: what stands around a value
         for place, phases in enumerate(self._pieces):
@@ -106,7 +115,7 @@ class Base64:
                 pending += rest
         if pending:
             lines.append(_packed(pending))
-        return b"\r\n".join(lines) + b"\r\n"
+        return [b"\r\n".join(lines) + b"\r\n"]
 
 
 def _canonical(text: str) -> bytes:

@@ -96,7 +96,12 @@ class CompiledNotice:
         self._encoded_html = encoded_body(self._html.pieces[::2])
         self.segment_digest = _segment_digest(key)
         # To, Subject, Date and Message-ID stand before it.
-        self._top, self._between, self._end = self._frame(sender, campaign).split(_PLACE)
+        top, between, end = self._frame(sender, campaign).split(_PLACE)
+        plain, rich = list(self._encoded_text.fixed), list(self._encoded_html.fixed)
+        plain[0], rich[-1] = top + plain[0], rich[-1] + end
+        fixed = [*plain[:-1], plain[-1] + between + rich[0], *rich[1:]]
+        self._room = [b""] * (2 * len(fixed))  # a person's own parts go before each of them
+        self._room[1::2] = fixed
 
     def read(self, fields: PersonalFields) -> Reading:
         """The notice as this person sees it."""
@@ -113,6 +118,11 @@ class CompiledNotice:
         6532). ``message_id`` with its angle brackets; ``date`` aware. Raises ValueError when ``to`` is no plain mailbox
         or ``message_id`` is malformed; the text names no value.
         """
+        return b"".join(self.parts(fields, to=to, message_id=message_id, date=date))
+
+    def parts(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> list[bytes]:
+        """:meth:`render` in parts: this person's own and, each behind one of those, the same objects for every message
+        of the segment."""
         if _MESSAGE_ID.fullmatch(message_id) is None:
             raise ValueError("a Message-ID is <left@right>")
         address = mailbox_address(to, utf8=True).encode()
@@ -122,17 +132,20 @@ class CompiledNotice:
         if b"\r\n" in name:
             name = b""  # several words in a phrase: some readers put spaces between them, so the address stands alone
         quoted: dict[str, bytes] = {}  # one value may stand in several places, and in both bodies
-        return b"".join((
+        head = b"".join((
             b"To: ", name + FOLD + b"<" + address + b">" if name else address,
             b"\r\nSubject: ", self._encoded_subject(values, known),
             b"\r\nDate: ", _rfc5322_date(date),
             b"\r\nMessage-ID: ", message_id.encode("ascii"),
-            b"\r\n", self._top,
-            self._encoded_text.filled(self._text.values(values), quoted),
-            self._between,
-            self._encoded_html.filled(self._html.values(values), quoted),
-            self._end,
+            b"\r\n",
         ))  # fmt: skip
+        parts = self._room.copy()
+        parts[::2] = (
+            head,
+            *self._encoded_text.own(self._text.values(values), quoted),
+            *self._encoded_html.own(self._html.values(values), quoted),
+        )
+        return parts
 
     def _encoded_subject(self, values: PersonalValues, known: Mapping[str, bytes]) -> bytes:
         words = []

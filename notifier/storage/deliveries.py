@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from sqlite3 import Connection
 
 # Mail that was approved. The words of the partial index deliveries_due, so that SQLite uses it.
@@ -203,28 +205,34 @@ def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
         "JOIN contacts c ON c.id = d.contact_id WHERE d.id IN (SELECT value FROM json_each(:ids)) ORDER BY d.id",
         {"ids": json.dumps(list(ids))},
     ).fetchall()
-    # A notice to its reader alone needs no other names: most of them, and one query less for each. A dependant's own
-    # may go to the contract's mailbox, which is somebody else's.
-    claims = []
-    for *columns, audience in rows:
-        held = Claim(*columns)
-        alone = held.form == "own" and audience != "dependant"
-        claims.append(held if alone else replace(held, informed=informed(connection, held.id)))
-    return claims
+    # A notice to its reader alone needs no other names: most of them. A dependant's own may go to the contract's
+    # mailbox, which is somebody else's.
+    others = [row[0] for row in rows if row[15] != "own" or row[21] == "dependant"]
+    theirs = _informed(connection, others) if others else {}
+    return [
+        replace(held, informed=theirs[held.id]) if held.id in theirs else held
+        for held in (Claim(*row[:21]) for row in rows)
+    ]
 
 
 def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
     """The persons whom a delivery informs."""
-    rows = connection.execute(
-        "SELECT p.sender, p.identity, p.sealed, own.identity, own.sealed FROM notifications n "
-        "JOIN deliveries d ON d.id = n.delivery_id JOIN contacts reader ON reader.id = d.contact_id "
-        "JOIN persons p ON p.id = n.person_id "
-        # A newer row of the same member is nobody else.
-        "LEFT JOIN contacts own ON own.id = p.contact_id AND own.identity <> reader.identity "
-        "WHERE n.delivery_id = :id ORDER BY p.id",
-        {"id": delivery_id},
-    )
-    return tuple(Informed(*row) for row in rows)
+    return _informed(connection, [delivery_id]).get(delivery_id, ())
+
+
+# From the ids to the rows, in this order, whatever the planner thinks of a table's size.
+_INFORMED = (
+    "SELECT n.delivery_id, p.sender, p.identity, p.sealed, own.identity, own.sealed FROM json_each(:ids) AS ids "
+    "CROSS JOIN deliveries d ON d.id = ids.value CROSS JOIN contacts reader ON reader.id = d.contact_id "
+    "CROSS JOIN notifications n ON n.delivery_id = d.id CROSS JOIN persons p ON p.id = n.person_id "
+    # A newer row of the same member is nobody else.
+    "LEFT JOIN contacts own ON own.id = p.contact_id AND own.identity <> reader.identity ORDER BY n.delivery_id, p.id"
+)
+
+
+def _informed(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Informed, ...]]:
+    rows = connection.execute(_INFORMED, {"ids": json.dumps(list(ids))})
+    return {number: tuple(Informed(*row[1:]) for row in group) for number, group in groupby(rows, itemgetter(0))}
 
 
 def spread(

@@ -34,6 +34,9 @@ class TinyNotice:
         message.set_content(f"Bonjour {fields.contact.full_name},\n\n{names}\n.\nDossier {fields.reference}\n")
         return message.as_bytes()
 
+    def parts(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> list[bytes]:
+        return [self.render(fields, to=to, message_id=message_id, date=date)]
+
 
 async def tiny_notice(batch_id: int, segment_id: int) -> TinyNotice:
     return TinyNotice()

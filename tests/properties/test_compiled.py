@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from notifier.campaign import load, shipped
 from notifier.model import Audience, Contact, Exposure, Form, PersonalFields, SegmentKey, WaveKind
-from notifier.notices.bodies import Base64, QuotedPrintable, encoded_body
+from notifier.notices.bodies import Base64, QuotedPrintable, encoded_body, filled
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
 from notifier.notices.encoding import encoded_words, quoted_printable, quoted_value
@@ -211,10 +211,10 @@ def test_either_encoding_gives_the_text_back_and_the_shorter_is_taken(pieces: li
     values = [data.draw(st.text("aé漢 =.", max_size=120)) for _ in pieces[1:]]
     whole = pieces[0] + "".join(value + piece for value, piece in zip(values, pieces[1:], strict=True))
     quoted, packed = QuotedPrintable(pieces), Base64(pieces)
-    assert quopri.decodestring(quoted.filled(values, {})).decode() == whole.replace("\n", "\r\n")
-    assert base64.b64decode(packed.filled(values, {})).decode() == whole.replace("\n", "\r\n")
+    assert quopri.decodestring(filled(quoted, values)).decode() == whole.replace("\n", "\r\n")
+    assert base64.b64decode(filled(packed, values)).decode() == whole.replace("\n", "\r\n")
     for body in (quoted, packed):
-        assert all(len(line) <= 76 for line in body.filled(values, {}).split(b"\r\n"))
+        assert all(len(line) <= 76 for line in filled(body, values).split(b"\r\n"))
     chosen = encoded_body(pieces)
     assert chosen.fixed_size == min(quoted.fixed_size, packed.fixed_size)
     assert chosen.name == encoded_body(list(pieces)).name

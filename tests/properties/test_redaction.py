@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.delivery.replies import LONGEST, redacted, values
@@ -30,6 +30,14 @@ NOISE = st.text(alphabet="abcXYZ 0123456789<>()[]:;,.\"'=\\\r\n\t éÜ\u00a0", m
         max_size=6,
     ),
     latin=st.booleans(),
+)
+@example(
+    name="aa-a ",
+    forename="aaaa",
+    local="a000",
+    domain="aaaa.example",
+    parts=[("name", str, "")],
+    latin=False,
 )
 def test_no_reply_keeps_its_recipient(name, forename, local, domain, parts, latin):
     contact = Contact(name, forename, email=f"{local}@{domain}")

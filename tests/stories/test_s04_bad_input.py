@@ -134,6 +134,6 @@ def test_what_is_not_there_yet_says_so(cli) -> None:
         ["close"],
         ["bounces"],
         ["proof", "draw"],
-        ["doubt", "list"],
+        ["letters", "export"],
     ):
         assert "not there yet" in cli(*words, expect=2).err
