@@ -9,6 +9,7 @@ moved away from it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -223,15 +224,24 @@ class NoticeShelf:
         self._database = database
         self._batches: dict[int, tuple[Catalogue, Settings]] = {}
         self._notices: dict[tuple[int, int], CompiledNotice] = {}
+        self._lock = asyncio.Lock()
 
     async def __call__(self, batch_id: int, segment_id: int) -> CompiledNotice:
         """The notice for a segment as a batch froze it. Raises StorageError if there is no such batch or segment."""
         wanted = (batch_id, segment_id)
-        if wanted not in self._notices:
-            async with self._database.read() as connection:
-                if batch_id not in self._batches:
-                    self._batches[batch_id] = await load_batch(connection, batch_id)
-                key = await segment_key(connection, segment_id)
-            catalogue, settings = self._batches[batch_id]
-            self._notices[wanted] = compile_segment(key, catalogue, settings)
-        return self._notices[wanted]
+        made = self._notices.get(wanted)
+        if made is None:
+            # All connections come for a new segment at once: one of them makes it, the others wait.
+            async with self._lock:
+                if wanted not in self._notices:
+                    self._notices[wanted] = await self._make(batch_id, segment_id)
+                made = self._notices[wanted]
+        return made
+
+    async def _make(self, batch_id: int, segment_id: int) -> CompiledNotice:
+        async with self._database.read() as connection:
+            if batch_id not in self._batches:
+                self._batches[batch_id] = await load_batch(connection, batch_id)
+            key = await segment_key(connection, segment_id)
+        catalogue, settings = self._batches[batch_id]
+        return compile_segment(key, catalogue, settings)

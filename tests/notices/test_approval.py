@@ -170,6 +170,9 @@ def test_i7_editing_texts_and_settings_after_approval_changes_nothing(opened, va
             after = [(await shelf(made.batch_id, n)).render(somebody, **arguments) for n in (1, 2, 3)]
             assert before == after
             assert await shelf(made.batch_id, 1) is await shelf(made.batch_id, 1)
+            # Twenty connections ask for a new segment at once: it is compiled once.
+            fresh = NoticeShelf(database)
+            assert len({id(one) for one in await asyncio.gather(*(fresh(made.batch_id, 2) for _ in range(20)))}) == 1
 
     asyncio.run(story())
 
