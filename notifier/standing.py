@@ -16,8 +16,10 @@ from typing import Any
 
 from notifier.campaign import Settings
 from notifier.delivery.forecast import Forecast
+from notifier.delivery.lanes import FOREVER_MS, Lane
 from notifier.delivery.limits import Allowance, Limits
 from notifier.delivery.outlook import look_ahead
+from notifier.delivery.traffic import waits
 from notifier.errors import OperatorError, SettingsError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
@@ -80,7 +82,11 @@ class Standing:
             if self.allowed.goes_on
             else None,
             "lanes": [
-                {"provider": lane.provider, "until": utc_text(from_ms(lane.until_ms)), "why": lane.why}
+                {
+                    "provider": lane.provider,
+                    "until": None if lane.until_ms >= FOREVER_MS else utc_text(from_ms(lane.until_ms)),
+                    "why": lane.why,
+                }
                 for lane in self.resting
             ],
             "forecast": self.forecast.as_json() if self.forecast else None,
@@ -181,7 +187,9 @@ class Standing:
         if self.allowed.goes_on:
             lines.append(f"Waits: {self.allowed.why}; goes on at {utc_text(self.allowed.goes_on)}")
         lines += [
-            f"Waits: the lane {lane.provider} rests until {from_ms(lane.until_ms):%Y-%m-%d %H:%M} UTC: {lane.why} "
+            f"Waits: {waits(Lane(*lane))}"
+            if lane.until_ms >= FOREVER_MS
+            else f"Waits: the lane {lane.provider} rests until {from_ms(lane.until_ms):%Y-%m-%d %H:%M} UTC: {lane.why} "
             f"(`resume --provider {lane.provider}` opens it before)"
             for lane in self.resting
         ]

@@ -5,7 +5,7 @@ command ends, however it ends short of a crash, and the next command seals what 
 """
 
 from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
-from notifier.app.delivery import forecast, forecast_lines, open_lane, pause, resume, send, send_test
+from notifier.app.delivery import forecast, forecast_lines, open_lane, pause, pause_lane, resume, send, send_test
 from notifier.app.doubts import (
     accept_doubts,
     list_doubts,
@@ -112,6 +112,7 @@ __all__ = [
     "open_unguarded",
     "other_side",
     "pause",
+    "pause_lane",
     "person_proof",
     "plan_wave",
     "put_back",

@@ -144,6 +144,15 @@ async def resume(app: App) -> bool:
     return await pausing.resume(app.database, by=app.by, now=utc_now())
 
 
+async def pause_lane(app: App, provider: str, reason: str) -> bool:
+    """Take nothing more from a provider's lane. False when it was paused already."""
+    from notifier.delivery import pause as pausing
+    from notifier.delivery.replies import load_rules
+
+    known = load_rules(app.folder).providers
+    return await pausing.pause_lane(app.database, provider, known=known, reason=reason, by=app.by, now=utc_now())
+
+
 async def open_lane(app: App, provider: str) -> bool:
     """Use a provider's lane again before its time. False when it does not rest."""
     from notifier.delivery import pause as pausing

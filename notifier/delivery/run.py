@@ -24,7 +24,7 @@ from notifier.delivery.breakers import Doubts
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
-from notifier.delivery.lanes import Lane
+from notifier.delivery.lanes import FOREVER_MS, Lane
 from notifier.delivery.limits import CANARY, Limits
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
@@ -356,7 +356,11 @@ class Run:
             return self._outbox.stop_reason
         if self._picked is not None and not self._picked:
             return "limit"
-        if turn.next_due is None or (not self._order.wait and turn.next_due > to_ms(self._clock())):
+        if (
+            turn.next_due is None
+            or turn.next_due >= FOREVER_MS
+            or (not self._order.wait and turn.next_due > to_ms(self._clock()))
+        ):
             return "" if turn.overtaken is not None else "done"
         return ""
 
@@ -401,7 +405,7 @@ class Run:
         return self._tally.report(
             reason,
             left=left,
-            next_due=None if due is None else max(from_ms(due.until_ms), self._clock()),
+            next_due=None if due is None or due.until_ms >= FOREVER_MS else max(from_ms(due.until_ms), self._clock()),
             waits_because="" if due is None else due.why,
             paused_reason=self._outbox.pause_words if reason == "paused" else "",
         )
