@@ -24,6 +24,7 @@ async def send(
     dry_run: bool,
     takes_over: bool = False,
     on_progress: Callable[[Progress], None],
+    looks_around: bool = False,
 ) -> SendReport:
     """Send what is approved and due, from the frozen texts and settings. ``takes_over``: from another machine."""
     from notifier.delivery import sender
@@ -59,6 +60,7 @@ async def send(
             by=app.by,
             seat=Seat(app.host, takes_over),
             on_progress=on_progress,
+            looks_around=looks_around,
         )
         told.append(report)
         return report

@@ -68,6 +68,7 @@ def send(
                     dry_run=dry_run,
                     takes_over=takes_over,
                     on_progress=on_progress,
+                    looks_around=not terminal.as_json,
                 )
             ahead = await app.forecast(opened)
             ahead_lines = app.forecast_lines(opened, ahead)
