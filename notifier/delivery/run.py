@@ -172,7 +172,8 @@ class Run:
             return Wait(turn.next_due, turn.why or "what was deferred waits for its next attempt")
         if self._picked is not None and self._canary:
             return Wait(0, f"the canary: {self._canary} messages at first, then a pause")
-        if self._turnstile.gate is not None and self._outstanding < self._settings.window:
+        gate = self._turnstile.gate
+        if gate is not None and gate.opens_at() > self._turnstile.now():
             return Wait(0, f"the pace: the relay is given {relay.section.rate or 0:g} messages per second")
         return None
 
