@@ -13,6 +13,7 @@ import sys
 from contextlib import closing
 
 from notifier.storage.lock import FILE, Holder, holder, sender_lock
+from tests.delivery.rows import Rows
 
 PROGRAM = [sys.executable, "-m", "notifier.cli.main"]
 
@@ -115,3 +116,14 @@ def test_a_lane_paused_by_name_is_shown_until_it_is_opened(run):
     assert "Waits: the lane orange is paused by hand: a call" in run("status").output
     assert json.loads(run("resume", "--provider", "orange", "--json").output)["changed"]
     assert json.loads(run("status", "--json").output)["lanes"] == []
+
+
+def test_a_paused_lane_has_no_projected_end(run, folder, vault):
+    """What waits in it waits for somebody, not for a day: the forecast takes it for no reason to fail."""
+    rows = Rows(folder / "campaign.db", vault)
+    rows.deliver("o1@courriel.example", "o2@courriel.example", provider="orange")
+    run("pause", "--provider", "orange")
+    status = json.loads(run("status", "--json", expect=(0, 1)).output)
+    [lane] = status["lanes"]
+    assert lane["waiting"] == 2 and status["forecast"]["messages"] == 2 and status["forecast"]["ends_at"] is None
+    assert "  orange               2  wait, 0.0/s, paused" in run("status", expect=(0, 1)).output

@@ -328,7 +328,7 @@ def test_i1_what_is_counted_is_what_is_listed(tables, opened, now):
     """One rule, asked in two ways: the account groups by the rule's place, a list asks for the term's name."""
     dice = random.Random(5)
     tables.wave(2, "supplement", "supplement")
-    for _ in range(150):
+    for _ in range(40):
         person = tables.person(contact=dice.random() < 0.8)
         for wave in (1, 2):
             if dice.random() < 0.8:
@@ -350,5 +350,5 @@ def test_i1_what_is_counted_is_what_is_listed(tables, opened, now):
     told, listed = asyncio.run(work())
     for wave in told.waves:
         assert wave.terms == {term: listed[term][wave.name] for term in Term}
-        assert sum(wave.terms.values()) > 90 and wave.unknown == 0
-    assert len({term for term in Term if listed[term]}) >= 8
+        assert sum(wave.terms.values()) > 20 and wave.unknown == 0
+    assert len({term for term in Term if listed[term]}) >= 6
