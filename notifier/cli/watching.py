@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,28 +24,45 @@ from notifier.cli.terminal import Terminal, visible
 if TYPE_CHECKING:
     from notifier.app import App
 
+SHOW_CURSOR = b"\x1b[?25h\n"
 SHARE = 10  # of the time between two countings, one may take this part
 
 Show = Callable[[list[str]], None]
 
 
 def watch_standing(terminal: Terminal, seconds: float) -> int:
-    """Until Ctrl-C, or until nobody reads: exit 0."""
+    """Until Ctrl-C, or until nobody reads: exit 0. A second Ctrl-C does not wait for the reading under way."""
     from notifier import app
 
     async def work() -> None:
+        _end_at_ctrl_c()
         async with app.open_campaign(terminal.folder, by=terminal.by, command="status", writes=False) as opened:
             if terminal.as_json:
                 await _objects(opened, seconds)
             else:
                 await _blocks(opened, seconds)
 
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
         try:
             asyncio.run(work())
         except BrokenPipeError:  # whoever read has gone: enough
             _close_stdout()
     return 0
+
+
+def _end_at_ctrl_c() -> None:
+    """The running task is cancelled; whoever cannot wait, and nothing is half done, is let go at once."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def end() -> None:
+        if task.cancelling():
+            if sys.stdout.isatty():
+                os.write(sys.stdout.fileno(), SHOW_CURSOR)  # what was drawn on hid it
+            os._exit(0)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, end)
 
 
 async def _objects(opened: App, seconds: float) -> None:
@@ -105,7 +124,5 @@ def _block(lines: list[str]) -> None:
 
 
 def _close_stdout() -> None:
-    import os
-
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

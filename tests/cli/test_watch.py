@@ -38,7 +38,8 @@ def test_an_object_a_line_beside_a_sender_until_ctrl_c(folder, now):
         while json.loads(line := process.stdout.readline())["paused"] is None:
             pass
         assert json.loads(line)["at"] > first["at"]
-        process.send_signal(signal.SIGINT)
+        for _ in range(2):  # somebody is impatient
+            process.send_signal(signal.SIGINT)
         rest = process.stdout.read().splitlines()
         assert process.wait() == 0 and all(json.loads(each) for each in rest) and process.stderr.read() == b""
 
