@@ -127,4 +127,6 @@ def test_a_paused_lane_has_no_projected_end(run, folder, vault):
     status = json.loads(run("status", "--json", expect=(0, 1)).output)
     [lane] = status["lanes"]
     assert lane["waiting"] == 2 and status["forecast"]["messages"] == 2 and status["forecast"]["ends_at"] is None
-    assert "  orange               2  wait, 0.0/s, paused" in run("status", expect=(0, 1)).output
+    told = run("status", expect=(0, 1)).output
+    assert "  orange               2  wait, 0.0/s, paused" in told
+    assert "limited by a lane that somebody paused (2 messages wait)" in told
