@@ -217,11 +217,15 @@ class DoubtSection(_Frozen):
 class SendSection(_Frozen):
     """``[send]``: programs that wake somebody up, run without a shell: a list of arguments, or one line that is split
     as a shell would. ``on_pause_command``: the campaign was paused, or a run broke off; ``on_finish_command``: nothing
-    is left to send; ``command_seconds``: how long one may take. Whoever may write campaign.toml may name them."""
+    is left to send; ``command_seconds``: how long one may take. Whoever may write campaign.toml may name them.
+
+    ``metrics_port``: where a running `send` answers Prometheus, on ``metrics_host`` (0 = nowhere)."""
 
     on_pause_command: tuple[Text, ...] = ()
     on_finish_command: tuple[Text, ...] = ()
     command_seconds: Annotated[float, Field(gt=0, le=600)] = 30
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    metrics_host: Text = "127.0.0.1"
 
     @field_validator("on_pause_command", "on_finish_command", mode="before")
     @classmethod

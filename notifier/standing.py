@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from notifier.campaign import Settings
+from notifier.delivery.flow import Flow, lane_json, lane_line, look
 from notifier.delivery.forecast import Forecast
 from notifier.delivery.limits import Allowance, Limits
 from notifier.delivery.outlook import look_ahead
@@ -22,12 +23,11 @@ from notifier.errors import OperatorError, SettingsError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
 from notifier.model import Term, from_ms, to_ms, utc_text
-from notifier.storage import clear_files, counters, lanes, rejections, tempo
+from notifier.storage import clear_files, counters, rejections, tempo
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
 from notifier.storage.clear_files import ClearFile
 from notifier.storage.database import Connection, Database
-from notifier.storage.lanes import LaneRow
 from notifier.storage.waves import awaiting_plan, files_since_last_plan
 from notifier.vault import Vault
 
@@ -57,7 +57,7 @@ class Standing:
     clear_files: Sequence[ClearFile] = ()
     files_since_plan: int = 0
     awaiting_plan: Sequence[str] = ()  # rounds on whose persons something was decided since
-    resting: Sequence[LaneRow] = ()  # lanes of which nothing is claimed now
+    flow: Flow = field(default_factory=Flow)  # who sends, and what waits in which lane
     allowed: Allowance = field(default_factory=Allowance)  # by the sending hours, the helpline's caps and the warm-up
     forecast: Forecast | None = None
     ahead: Sequence[str] = ()  # the forecast in lines
@@ -79,18 +79,12 @@ class Standing:
             "waits": {"until": utc_text(self.allowed.goes_on), "why": self.allowed.why}
             if self.allowed.goes_on
             else None,
-            "lanes": [
-                {"provider": lane.provider, "until": utc_text(from_ms(lane.until_ms)), "why": lane.why}
-                for lane in self.resting
-            ],
+            "lanes": [lane_json(lane) for lane in self.flow.lanes if lane.rests],
+            "sending": self.flow.as_json(),
             "forecast": self.forecast.as_json() if self.forecast else None,
             "decisions": self.decisions(),
             "next": self.next_step(),
         }
-
-    def _waits(self) -> dict[str, str] | None:
-        goes_on = self.allowed.goes_on
-        return {"until": utc_text(goes_on), "why": self.allowed.why} if goes_on else None
 
     def decisions(self) -> list[str]:
         """What only somebody can decide, each with the command for it."""
@@ -98,6 +92,11 @@ class Standing:
         account = self.account
         if self.paused:
             found.append(f"paused since {self.paused.since:%Y-%m-%d %H:%M} UTC: {self.paused.reason} (`resume`)")
+        found += [
+            f"the lane {lane.provider} is {lane.why} (`resume --provider {lane.provider}`)"
+            for lane in self.flow.lanes
+            if lane.paused
+        ]
         for file in self.held:
             ends = "senders list" if file.reason == SENDERS else "intake --accept-rejections"
             found.append(f"the file {file.sha256[:12]} is held: {file.headline()}; nobody in it is informed (`{ends}`)")
@@ -180,11 +179,8 @@ class Standing:
             lines.append(f"  deliveries: {states or 'none'}")
         if self.allowed.goes_on:
             lines.append(f"Waits: {self.allowed.why}; goes on at {utc_text(self.allowed.goes_on)}")
-        lines += [
-            f"Waits: the lane {lane.provider} rests until {from_ms(lane.until_ms):%Y-%m-%d %H:%M} UTC: {lane.why} "
-            f"(`resume --provider {lane.provider}` opens it before)"
-            for lane in self.resting
-        ]
+        lines += [lane_line(lane) for lane in self.flow.lanes if lane.rests]
+        lines += self.flow.lines()
         lines += self.ahead
         lines += ["", "It balances." if self.balances else "IT DOES NOT BALANCE."]
         lines += [f"To decide: {decision}" for decision in self.decisions()]
@@ -220,7 +216,7 @@ async def take(
         return Standing(
             settings.campaign.name, counted, await paused(connection), held, rejected, clear,
             await files_since_last_plan(connection), await awaiting_plan(connection),
-            [lane for lane in await lanes.listed(connection) if lane.until_ms > to_ms(now)],
+            await look(connection, folder, now),
             limits.allowance(now, begun, canary=False, first=None if first_ms is None else from_ms(first_ms)),
             forecast, ahead,
         )  # fmt: skip

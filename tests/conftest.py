@@ -79,8 +79,9 @@ def opened(folder: Path, vault: Vault):
 
 
 @pytest.fixture(autouse=True)
-def _no_override(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own NOTIFIER_… variables must not steer a test."""
+def _no_override(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's own NOTIFIER_… variables must not steer a test, nor a test leave anything in their home."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / "config"))
     for variable in list(os.environ):
         if variable.startswith("NOTIFIER_"):
             monkeypatch.delenv(variable)

@@ -4,8 +4,8 @@ A command that writes begins with a `session_started` entry and ends with a seal
 command ends, however it ends short of a crash, and the next command seals what a crash left.
 """
 
-from notifier.app.accounts import count_bridge, coverage_by, other_side, standing, write_listing
-from notifier.app.delivery import forecast, forecast_lines, open_lane, pause, resume, send, send_test
+from notifier.app.accounts import count_bridge, coverage_by, flow, other_side, standing, write_listing
+from notifier.app.delivery import forecast, forecast_lines, open_lane, pause, pause_lane, resume, send, send_test
 from notifier.app.doubts import (
     accept_doubts,
     list_doubts,
@@ -89,6 +89,7 @@ __all__ = [
     "export_proof",
     "find_identity",
     "find_reference",
+    "flow",
     "forecast",
     "forecast_lines",
     "forget_file",
@@ -112,6 +113,7 @@ __all__ = [
     "open_unguarded",
     "other_side",
     "pause",
+    "pause_lane",
     "person_proof",
     "plan_wave",
     "put_back",

@@ -11,6 +11,7 @@ from notifier.model import Term
 
 if TYPE_CHECKING:
     from notifier.coverage import Coverage
+    from notifier.delivery.flow import Flow
     from notifier.standing import Standing
     from notifier.storage.coverage import Bridge, Unnamed
 
@@ -20,6 +21,14 @@ async def standing(app: App) -> Standing:
     from notifier.standing import take
 
     return await take(app.database, app.settings, app.folder, held=await held_files(app), now=utc_now())
+
+
+async def flow(app: App) -> Flow:
+    """How sending goes now: quick, whatever the campaign's size."""
+    from notifier.delivery.flow import look
+
+    async with app.database.read() as connection:
+        return await look(connection, app.folder, utc_now())
 
 
 async def coverage_by(app: App, by: str) -> Coverage:

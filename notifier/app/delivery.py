@@ -24,6 +24,7 @@ async def send(
     dry_run: bool,
     takes_over: bool = False,
     on_progress: Callable[[Progress], None],
+    looks_around: bool = False,
 ) -> SendReport:
     """Send what is approved and due, from the frozen texts and settings. ``takes_over``: from another machine."""
     from notifier.delivery import sender
@@ -59,6 +60,7 @@ async def send(
             by=app.by,
             seat=Seat(app.host, takes_over),
             on_progress=on_progress,
+            looks_around=looks_around,
         )
         told.append(report)
         return report
@@ -142,6 +144,15 @@ async def resume(app: App) -> bool:
     from notifier.delivery import pause as pausing
 
     return await pausing.resume(app.database, by=app.by, now=utc_now())
+
+
+async def pause_lane(app: App, provider: str, reason: str) -> bool:
+    """Take nothing more from a provider's lane. False when it was paused already."""
+    from notifier.delivery import pause as pausing
+    from notifier.delivery.replies import load_rules
+
+    known = load_rules(app.folder).providers
+    return await pausing.pause_lane(app.database, provider, known=known, reason=reason, by=app.by, now=utc_now())
 
 
 async def open_lane(app: App, provider: str) -> bool:

@@ -68,6 +68,7 @@ def send(
                     dry_run=dry_run,
                     takes_over=takes_over,
                     on_progress=on_progress,
+                    looks_around=not terminal.as_json,
                 )
             ahead = await app.forecast(opened)
             ahead_lines = app.forecast_lines(opened, ahead)
@@ -152,6 +153,8 @@ def _lines(report: SendReport) -> list[str]:
             lines.append(f"left: {count} {what}")
     if report.paused_reason:
         lines.append(f"PAUSED: {report.paused_reason} (`notifier resume` once it is mended)")
+    elif report.next_due is None and report.waits_because:
+        lines.append(f"The rest waits: {report.waits_because}.")
     elif report.next_due and report.reason == "done":
         because = f" ({report.waits_because})" if report.waits_because else ""
         lines.append(f"The next is due at {utc_text(report.next_due)}{because}: `notifier send --wait` waits for it.")
@@ -162,15 +165,37 @@ def _lines(report: SendReport) -> list[str]:
 
 
 @command("pause", short_help="stop claiming")
-@click.option("--reason", type=Line(), default="paused by hand", show_default=True)
-def pause(terminal: Terminal, reason: str) -> int:
-    """Stop claiming: a running `send` ends after the transactions under way."""
+@click.option("--reason", type=Line(), help="Why, for the journal and for who looks.  [default: paused by hand]")
+@click.option("--provider", metavar="NAME", help="Only this provider's lane; everything else goes on.")
+def pause(terminal: Terminal, reason: str | None, provider: str | None) -> int:
+    """Stop claiming: a running `send` ends after the transactions under way.
+
+    With --provider: nothing more goes to this provider, over restarts, until `resume --provider NAME`; `send` goes on
+    with all others and ends, exit 1, when only this one's are left.
+    """
+    from notifier import app
+
+    if provider is not None:
+        return _pause_lane(terminal, provider, reason or "no reason given")
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="pause") as opened:
+            changed = await app.pause(opened, reason or "paused by hand")
+        terminal.result({"paused": True, "changed": changed}, "Paused." if changed else "It was paused already.")
+        return 0
+
+    return asyncio.run(work())
+
+
+def _pause_lane(terminal: Terminal, provider: str, reason: str) -> int:
     from notifier import app
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="pause") as opened:
-            changed = await app.pause(opened, reason)
-        terminal.result({"paused": True, "changed": changed}, "Paused." if changed else "It was paused already.")
+            changed = await app.pause_lane(opened, provider, reason)
+        said = f"The lane {provider} is paused." if changed else f"The lane {provider} was paused already."
+        following = f"Next: `notifier resume --provider {provider}` opens it."
+        terminal.result({"provider": provider, "paused": True, "changed": changed}, f"{said} {following}")
         return 0
 
     return asyncio.run(work())
@@ -181,7 +206,8 @@ def pause(terminal: Terminal, reason: str) -> int:
 def resume(terminal: Terminal, provider: str | None) -> int:
     """Allow claiming again, after a pause by hand or by an error that was ours.
 
-    With --provider: use again a lane that the provider's replies closed (`status` names them and says why).
+    With --provider: use again a lane that the provider's replies closed, or that somebody paused (`status` names them
+    and says why).
     """
     from notifier import app
 

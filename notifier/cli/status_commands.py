@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 )
 @click.option("--bridge", is_flag=True, help="From rows to persons: what each row came to.")
 @click.option("--other-side", is_flag=True, help="Members of the directory who are in no export, counted.")
-@click.option("--recount", is_flag=True, help="Count rows again (this version always counts rows).")
+@click.option("--recount", is_flag=True, help="Count rows (it always does: there are no counters that could be wrong).")
+@click.option(
+    "--watch",
+    "watch_seconds",
+    type=click.FloatRange(min=0.2),
+    is_flag=False,
+    flag_value=5.0,
+    metavar="[SECONDS]",
+    help="Again and again (every 5 seconds) until Ctrl-C, beside a running `send`.",
+)
 def status(
     terminal: Terminal,
     term: str | None = None,
@@ -35,14 +44,21 @@ def status(
     bridge: bool = False,
     other_side: bool = False,
     recount: bool = False,
+    watch_seconds: float | None = None,
 ) -> int:
     """Where the campaign stands: the equation of who is owed a notice and what became of each, counted from rows; what
     waits and why, and when all of it will have gone out (docs/pace.md).
 
-    Exit 1 while it does not balance.
+    Exit 1 while it does not balance. With --watch: exit 0 when Ctrl-C ends it; with --json too, an object a line.
     """
     from notifier import app
 
+    if watch_seconds is not None:
+        if term or out or by or bridge or other_side:
+            raise OperatorError("--watch goes with --json alone")
+        from notifier.cli.watching import watch_standing
+
+        return watch_standing(terminal, watch_seconds)
     if (term is None) != (out is None):
         raise OperatorError("a list takes both --list TERM and --out FILE")
 

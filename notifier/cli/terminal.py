@@ -60,7 +60,7 @@ class Terminal:
                 click.echo(text.encode("utf-8", "backslashreplace"))
             else:
                 for line in lines:
-                    click.echo(_visible(line))
+                    click.echo(visible(line))
         except BrokenPipeError:
             _close(sys.stdout)
         except OSError as error:
@@ -92,7 +92,7 @@ class Line(click.ParamType[str]):
         return value
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """``text`` without what steers a terminal: a cell, a heading or the name of a file may hold anything."""
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -101,7 +101,7 @@ def tell(text: str, *, newline: bool = True) -> None:
     """Write to stderr. Nobody may be there to read it, a terminal that was closed, a pipe that ended: no reason to
     stop what is being done."""
     try:
-        click.echo(_visible(text), err=True, nl=newline)
+        click.echo(visible(text), err=True, nl=newline)
     except OSError:
         _close(sys.stderr)
 

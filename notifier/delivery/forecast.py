@@ -16,8 +16,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from notifier.delivery.hours import day_of
+from notifier.delivery.lanes import FOREVER_MS
 from notifier.delivery.limits import Cap, Limits
-from notifier.model import utc_text
+from notifier.model import from_ms, utc_text
 
 LONGEST = timedelta(days=731)  # what takes longer has no end that anybody plans with
 DAYS_TOLD = 7  # on a terminal
@@ -165,7 +166,8 @@ class _Flow:
             come = self._coming.pop()
             self._left[come.provider] = self._left.get(come.provider, 0.0) + come.messages
         if not self._left:
-            return self._pass(self._coming[-1].due, 'replies "later"')
+            due = self._coming[-1].due
+            return self._pass(due, "a lane that somebody paused" if due >= from_ms(FOREVER_MS) else 'replies "later"')
         if self._limits.hours is not None and (opens := self._limits.hours.opens(self._at)) > self._at:
             return self._pass(opens, "")
         for cap in self._caps():

@@ -17,6 +17,8 @@ REST_SECONDS = 60  # after a first throttle; doubled by the next
 RECOVER_SECONDS = 600  # without a throttle, before the pace grows by a step
 STEP = 0.1  # of the full pace
 SLOWEST = 1 / 64
+FOREVER_MS = 221_845_392_000_000  # the year 9000: of a lane that somebody paused, until somebody opens it
+BY_HAND = "paused by hand: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Lane:
     def rests(self, now_ms: int) -> bool:
         """Whether nothing is claimed from it now."""
         return now_ms < self.until_ms
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether somebody paused it: it does not open by itself."""
+        return self.until_ms >= FOREVER_MS
 
 
 def after(lane: Lane, outcome: Outcome, provider: Provider, now_ms: int) -> Lane:
@@ -77,6 +84,11 @@ def _recovered(lane: Lane, now_ms: int) -> Lane:
     if lane.factor < 1.0 and now_ms - lane.since_ms >= RECOVER_SECONDS * 1000:
         return replace(lane, factor=min(1.0, round(lane.factor + STEP, 4)), throttles=0, since_ms=now_ms)
     return replace(lane, throttles=0) if lane.throttles else lane
+
+
+def paused(lane: Lane, reason: str) -> Lane:
+    """Somebody says by name that nothing more is to go to this provider (`pause --provider`). No reply shortens it."""
+    return replace(lane, until_ms=FOREVER_MS, why=BY_HAND + reason)
 
 
 def opened(lane: Lane) -> Lane:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import astuple
 from datetime import datetime
 
-from notifier.delivery.lanes import Lane, opened
+from notifier.delivery.lanes import Lane, opened, paused
+from notifier.delivery.rules import OTHER
 from notifier.errors import OperatorError
 from notifier.model import Entry, to_ms
 from notifier.storage import campaigns, cycle, deliveries, lanes
@@ -29,6 +31,25 @@ async def resume(database: Database, *, by: str, now: datetime) -> bool:
         if not await campaigns.resume(connection):
             return False
         await append(connection, [Entry(now, "campaign_resumed", facts={"by": by})])
+    return True
+
+
+async def pause_lane(
+    database: Database, provider: str, *, known: Collection[str], reason: str, by: str, now: datetime
+) -> bool:
+    """Take nothing more from a provider's lane until somebody opens it; a running sender stops with its next cycle.
+    ``known``: the providers that there are, beside *other*. False: it was paused already, and keeps its first reason.
+    Raises OperatorError for a provider that nobody knows."""
+    if provider != OTHER and provider not in known:
+        raise OperatorError(f"there is no provider {provider!r} (there are: {', '.join(sorted([*known, OTHER]))})")
+    async with database.write() as connection:
+        kept = {row.provider: Lane(*row) for row in await lanes.listed(connection)}
+        lane = kept.get(provider) or Lane(provider)
+        if lane.is_paused:
+            return False
+        await lanes.change(connection, lanes.LaneRow(*astuple(paused(lane, reason))))
+        facts = {"provider": provider, "reason": reason, "by": by}
+        await append(connection, [Entry(now, "lane_paused", facts=facts)])
     return True
 
 

@@ -41,7 +41,8 @@ class RelayRefused(NotifierError):
 
 
 class Relay:
-    """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean."""
+    """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean;
+    ``silence``: why the last session could not be opened."""
 
     def __init__(self, section: RelayAccess, password: str, context: ssl.SSLContext | None, rules: Rulebook) -> None:
         self.section = section
@@ -50,6 +51,7 @@ class Relay:
         self._context = context
         self._kept: list[aiosmtplib.SMTP] = []
         self.live = 0
+        self.silence = ""
 
     @property
     def name(self) -> str:
@@ -78,8 +80,17 @@ class Relay:
             reraise=True,
         ):
             with attempt:
-                session = await self._connect()
+                session = await self._heard()
         self.live += 1
+        return session
+
+    async def _heard(self) -> aiosmtplib.SMTP:
+        try:
+            session = await self._connect()
+        except RelayUnavailable as error:
+            self.silence = str(error)
+            raise
+        self.silence = ""
         return session
 
     def keep(self, session: aiosmtplib.SMTP) -> None:

@@ -9,20 +9,42 @@ from datetime import datetime
 from pathlib import Path
 
 from notifier.delivery.record import Fate
+from notifier.delivery.view import LaneView
 from notifier.storage.deliveries import Left
 
 MAIL_LOG = Path("logs") / "mail.log"
 
 
+SETTLED = ("accepted", "refused", "expired", "unmade", "in_doubt")  # fates after which `send` does nothing at once
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Told after each cycle. ``counts``: fates so far; ``waiting``: approved mail at the start; ``outstanding``:
-    claimed, outcome not yet recorded; ``stopping``: somebody asked it to end."""
+    """Told after each cycle, and a few times a second. ``counts``: fates so far; ``waiting``: approved mail at the
+    start; ``outstanding``: claimed, outcome not yet recorded; ``stopping``: somebody asked it to end; ``why``: why
+    nothing is begun now, until ``until`` where that is known; ``by_provider``: accepted so far; ``cycles``: how many,
+    and ``cycle_seconds`` together. The lookout adds rates (accepted per second), lanes, and when it ends at this
+    rate."""
 
     counts: Mapping[str, int]
     waiting: int
     outstanding: int
     stopping: bool = False
+    window: int = 0
+    why: str = ""
+    until: datetime | None = None
+    by_provider: Mapping[str, int] = field(default_factory=dict)
+    cycles: int = 0
+    cycle_seconds: float = 0.0
+    rate: float = 0.0
+    mean_rate: float = 0.0
+    lanes: tuple[LaneView, ...] = ()
+    ends_at: datetime | None = None
+
+    @property
+    def left(self) -> int:
+        """Of what waited at the start, what has not been settled yet."""
+        return max(0, self.waiting - sum(self.counts.get(kind, 0) for kind in SETTLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +113,7 @@ class Tally:
     """The counts of one run."""
 
     fates: Counter[str] = field(default_factory=Counter)
+    by_provider: Counter[str] = field(default_factory=Counter)  # accepted
     recovered: int = 0
     rendered: int = 0
     broken: list[Broken] = field(default_factory=list)
@@ -103,6 +126,8 @@ class Tally:
 
     def add(self, fate: Fate) -> None:
         self.fates[fate.kind] += 1
+        if fate.kind == "accepted":
+            self.by_provider[fate.ended.held.provider] += 1
         if fate.late:
             self.fates["late"] += 1
         if fate.then:

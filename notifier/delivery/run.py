@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +25,7 @@ from notifier.delivery.breakers import Doubts
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
-from notifier.delivery.lanes import Lane
+from notifier.delivery.lanes import FOREVER_MS, Lane
 from notifier.delivery.limits import CANARY, Limits
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
@@ -52,6 +53,7 @@ from notifier.vault import Vault
 POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
 FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts
 PATIENCE = 60.0  # for one that stops answering later
+LOCKED_SECONDS = 2.0  # a cycle takes so long only if somebody else holds the database
 PATIENCE_WAITING = 900.0  # the same with --wait: a relay may be restarted at night
 
 _log = logging.getLogger(__name__)
@@ -121,6 +123,11 @@ class Run:
         self._kept: Mapping[str, Lane] = {}  # lanes as the last cycle found them
         self._served = ""  # the lane that was claimed from last
         self._tally = Tally()
+        self._turn_taken: Turn | None = None
+        self._cycles_taken = 0
+        self._cycle_seconds = 0.0
+        self._writing_since: float | None = None  # monotonic
+        self._canary = 0
         self._doubts = Doubts(settings.relay.connections or 1)
         relays.changed = self._relay_changed
 
@@ -129,6 +136,46 @@ class Run:
     def stop(self) -> None:
         """Claim nothing more; finish what is on the wire."""
         self._outbox.stop()
+
+    def look(self) -> Progress:
+        """How it goes, from what it knows: costs nothing, waits for nothing."""
+        outbox = self._outbox
+        asked = outbox.stopping.is_set() and outbox.stop_reason == "stopped" and outbox.failure is None
+        wait = self._waits()
+        return Progress(
+            dict(self._tally.fates),
+            self._waiting,
+            self._outstanding,
+            asked,
+            self._settings.window,
+            wait.why if wait else "",
+            from_ms(wait.until_ms) if wait and 0 < wait.until_ms < FOREVER_MS else None,
+            dict(self._tally.by_provider),
+            self._cycles_taken,
+            self._cycle_seconds,
+        )
+
+    def _waits(self) -> Wait | None:  # noqa: PLR0911  (a table, read downwards)
+        """Why nothing, or not as much as the window holds, is begun now; None: nothing stands before it."""
+        relay, turn = self._relays.current, self._turn_taken
+        if self._outbox.stopping.is_set():
+            return None
+        if self._writing_since is not None and time.monotonic() - self._writing_since > LOCKED_SECONDS:
+            return Wait(0, "the database is locked: another command writes to it, or the disk is slow")
+        if relay.silence and not relay.live:
+            return Wait(0, relay.silence.removesuffix(": check [relay] and try again"))
+        if not self._means.weather.is_calm:
+            return Wait(0, f"the relay {relay.name} takes no mail now")
+        if turn is None:
+            return None
+        if turn.next_due is not None and not self._outstanding and turn.next_due > to_ms(self._clock()):
+            return Wait(turn.next_due, turn.why or "what was deferred waits for its next attempt")
+        if self._picked is not None and self._canary:
+            return Wait(0, f"the canary: {self._canary} messages at first, then a pause")
+        gate = self._turnstile.gate
+        if gate is not None and gate.opens_at() > self._turnstile.now():
+            return Wait(0, f"the pace: the relay is given {relay.section.rate or 0:g} messages per second")
+        return None
 
     async def run(self) -> SendReport:
         if not await self._begin():
@@ -197,6 +244,7 @@ class Run:
         if allowed.canary:
             left = max(0, self._limits.canary - allowed.begun.get(CANARY, 0))
             limit = left if limit is None else min(left, limit)
+            self._canary = self._limits.canary
         if limit is None:
             return
         closed = traffic.resting(await self._cycle.read(traffic.read), to_ms(now))
@@ -264,7 +312,7 @@ class Run:
             # Of the relay that they belong to: another may take over while this cycle commits.
             lanes = slots.wish(gates, self._relays.current.name, self._turnstile.now(), room, self._served)
         if self._picked is not None and not self._picked and self._order.limit is None:
-            self._picked = None  # those were the canary's
+            self._picked, self._canary = None, 0  # those were the canary's
         if self._picked is not None:
             batch = [self._picked.popleft() for _ in range(min(room, len(self._picked)))]
         now = self._clock()
@@ -292,8 +340,12 @@ class Run:
             outstanding=self._outstanding,
             lanes=lanes,
         )
+        self._writing_since = began = time.monotonic()
         turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
-        self._last_turn = now
+        self._writing_since = None
+        self._cycles_taken += 1
+        self._cycle_seconds += time.monotonic() - began
+        self._last_turn, self._turn_taken = now, turn
         if lanes or turn.kept:
             await self._took_lanes(turn, gates, lanes)
         await self._took(turn, gate, lease, batch or [])
@@ -344,8 +396,7 @@ class Run:
             outbox.pause_with(turn.paused)
         self._watch_doubts(turn.fates)
         if self._on_progress is not None:
-            asked = outbox.stopping.is_set() and outbox.stop_reason == "stopped" and outbox.failure is None
-            self._on_progress(Progress(dict(self._tally.fates), self._waiting, self._outstanding, asked))
+            self._on_progress(self.look())
         _log.debug(
             "action=cycle recorded=%d claimed=%d outstanding=%d", len(turn.fates), len(turn.claims), self._outstanding
         )
@@ -356,7 +407,11 @@ class Run:
             return self._outbox.stop_reason
         if self._picked is not None and not self._picked:
             return "limit"
-        if turn.next_due is None or (not self._order.wait and turn.next_due > to_ms(self._clock())):
+        if (
+            turn.next_due is None
+            or turn.next_due >= FOREVER_MS
+            or (not self._order.wait and turn.next_due > to_ms(self._clock()))
+        ):
             return "" if turn.overtaken is not None else "done"
         return ""
 
@@ -401,7 +456,7 @@ class Run:
         return self._tally.report(
             reason,
             left=left,
-            next_due=None if due is None else max(from_ms(due.until_ms), self._clock()),
+            next_due=None if due is None or due.until_ms >= FOREVER_MS else max(from_ms(due.until_ms), self._clock()),
             waits_because="" if due is None else due.why,
             paused_reason=self._outbox.pause_words if reason == "paused" else "",
         )

@@ -7,7 +7,7 @@ what was not begun. A second SIGINT is a crash, and a crash is safe.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,8 @@ from pathlib import Path
 from notifier.campaign import Settings
 from notifier.delivery import replies
 from notifier.delivery.envelopes import NoticeFor
+from notifier.delivery.lookout import Lookout, watching
+from notifier.delivery.metrics import serving
 from notifier.delivery.paces import check_rates
 from notifier.delivery.pause import pause, resume
 from notifier.delivery.rehearsal import rehearse
@@ -55,10 +57,13 @@ async def send(
     seat: Seat = ANYWHERE,
     clock: Callable[[], datetime] = utc_now,
     on_progress: Callable[[Progress], None] | None = None,
+    looks_around: bool = False,
 ) -> SendReport:
     """Send approved mail until nothing is due now, or with ``wait`` until none is queued, sending, deferred or to be
     resent. ``wave``: only this one's; ``limit``: begin at most so many, spread over the segments; ``dry_run``: render
-    and assert everything, open no connection, change nothing; ``seat``: from which machine.
+    and assert everything, open no connection, change nothing; ``seat``: from which machine; ``looks_around``: tell
+    ``on_progress`` also between cycles, with rates and lanes. ``[send] metrics_port`` serves what there is to measure
+    (delivery/metrics.py).
 
     Raises CampaignBusy (another sender), OtherHost (another machine sent last), RelayUnavailable, SettingsError (a DKIM
     key that cannot be used is one), OperatorError (no such wave), and whatever ``notice_for`` raises,
@@ -88,11 +93,20 @@ async def send(
             )
         must_begin(free(database.path.parent), database.path.parent)
         relays = Relays(await open_relay(settings, folder), await open_fallback(settings, folder))
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             stack.enter_context(sender_lock(folder, clock()))
             await cycle.write(partial(take_seat, seat=seat, by=by, now=clock()))
             mail_log = MailLog(folder)
             stack.callback(mail_log.close)
+            lookout: Lookout | None = None
+
+            def tell(progress: Progress) -> None:
+                if on_progress is not None:
+                    on_progress(progress)
+
+            def told(progress: Progress) -> None:
+                tell(progress) if lookout is None else lookout.told(progress)
+
             run = Run(
                 cycle=cycle,
                 vault=vault,
@@ -104,11 +118,21 @@ async def send(
                 mail_log=mail_log,
                 order=Order(wave_id, limit, wait, by),
                 clock=clock,
-                on_progress=on_progress,
+                on_progress=None if on_progress is None else told,
             )
             stack.enter_context(stopping_signals(run.stop))
+            measured = bool(settings.send.metrics_port)
+            if looks_around or measured:
+                lookout = Lookout(database, run.look, tell, clock, counts_states=measured)
             try:
-                return await run.run()
+                async with AsyncExitStack() as watched:
+                    if lookout is not None and measured:
+                        await watched.enter_async_context(
+                            serving(settings.send, lookout, known=frozenset(rules.providers), clock=clock)
+                        )
+                    if lookout is not None and looks_around:
+                        await watched.enter_async_context(watching(lookout))
+                    return await run.run()
             except BaseExceptionGroup as group:
                 # One cause is one error; several at once are a bug and stay together.
                 if len(group.exceptions) == 1:

@@ -95,6 +95,13 @@ def resting(kept: Mapping[str, Lane], now_ms: int) -> list[str]:
     return [name for name, lane in kept.items() if lane.rests(now_ms)]
 
 
+def waits(lane: Lane) -> str:
+    """Why nothing is taken from it, in words."""
+    if lane.is_paused:
+        return f"the lane {lane.provider} is {lane.why} (`notifier resume --provider {lane.provider}` opens it)"
+    return f"the lane {lane.provider} rests: {lane.why}"
+
+
 def next_due(
     connection: Connection, kept: dict[str, Lane], *, wave_id: int | None, resend: bool, now_ms: int
 ) -> Wait | None:
@@ -109,5 +116,5 @@ def next_due(
             break
         due = deliveries.next_due_of_lane(connection, lane.provider, wave_id=wave_id)
         if due is not None and (first is None or max(due, lane.until_ms) < first.until_ms):
-            first = Wait(max(due, lane.until_ms), f"the lane {lane.provider} rests: {lane.why}")
+            first = Wait(max(due, lane.until_ms), waits(lane))
     return first

@@ -7,7 +7,8 @@ counts nowhere, and so the account does not balance.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,29 +22,45 @@ _OBSERVED = "d.observe_until_ms <= :now_ms AND c.returns_read_ms >= d.observe_un
 
 # DESIGN 5, I1, row by row; the first that fits counts. Without a delivery the route's reason (people/households.py)
 # says why there is none: no contact when it was planned; somebody decided that nobody is told; or no working route.
-TERM = f"""CASE
-    WHEN n.excluded <> '' THEN 'excluded'
-    WHEN n.review <> '' THEN 'pending'
-    WHEN d.state IN ('queued', 'sending', 'deferred', 'unmade', 'withdrawn') THEN 'pending'
-    WHEN d.state = 'in_doubt' THEN 'in_doubt'
-    WHEN d.state = 'accepted' AND {_OBSERVED} THEN 'presumed'
-    WHEN d.state = 'accepted' THEN 'handed_over'
-    WHEN d.state = 'delivered' THEN 'confirmed'
-    WHEN d.state = 'posted' AND {_OBSERVED} THEN 'presumed'
-    WHEN d.state IN ('to_print', 'printed', 'posted') THEN 'post'
-    WHEN d.state IN ('refused', 'expired', 'bounced', 'returned') THEN 'unreachable'
-    WHEN d.id IS NOT NULL THEN 'unknown'
-    WHEN n.route = 'none' AND n.route_reason = 'unmatched' THEN 'unmatched'
-    WHEN n.route = 'none' AND n.route_reason = 'decided' THEN 'excluded'
-    WHEN n.route = 'none' THEN 'unreachable'
-    ELSE 'pending'
-END"""
+_TERMS: tuple[tuple[str, str], ...] = (
+    ("n.excluded <> ''", "excluded"),
+    ("n.review <> ''", "pending"),
+    ("d.state IN ('queued', 'sending', 'deferred', 'unmade', 'withdrawn')", "pending"),
+    ("d.state = 'in_doubt'", "in_doubt"),
+    (f"d.state = 'accepted' AND {_OBSERVED}", "presumed"),
+    ("d.state = 'accepted'", "handed_over"),
+    ("d.state = 'delivered'", "confirmed"),
+    (f"d.state = 'posted' AND {_OBSERVED}", "presumed"),
+    ("d.state IN ('to_print', 'printed', 'posted')", "post"),
+    ("d.state IN ('refused', 'expired', 'bounced', 'returned')", "unreachable"),
+    ("d.id IS NOT NULL", "unknown"),
+    ("n.route = 'none' AND n.route_reason = 'unmatched'", "unmatched"),
+    ("n.route = 'none' AND n.route_reason = 'decided'", "excluded"),
+    ("n.route = 'none'", "unreachable"),
+    ("TRUE", "pending"),
+)
+
+
+def _case(values: Iterable[str]) -> str:
+    whens = "\n".join(f"    WHEN {when} THEN {value}" for (when, _), value in zip(_TERMS, values, strict=True))
+    return f"CASE\n{whens}\nEND"
+
+
+TERM = _case(f"'{term}'" for _, term in _TERMS)
+
+# The same as the rule's place, for counting: rows are grouped by one small number in half the time of three words.
+_PLACE = _case(str(place) for place in range(len(_TERMS)))
 
 NOTIFICATIONS = """FROM notifications n JOIN waves w ON w.id = n.wave_id JOIN persons p ON p.id = n.person_id
     CROSS JOIN campaign c LEFT JOIN deliveries d ON d.id = n.delivery_id"""
 
 # Between two journal entries: a delivery that is being sent, or waits to be sent again after a doubt.
 _UNSETTLED = "d.state = 'sending' OR (d.state = 'queued' AND d.doubts > 0)"
+
+# One pass over the notifications. A group is one number: wave, the rule of _TERMS, frozen, unsettled. The person, who
+# must be there (a foreign key), is not looked up.
+_BY_GROUP = f"""SELECT n.wave_id * 64 + ({_PLACE}) * 4 + (n.batch_id IS NOT NULL) * 2 + COALESCE({_UNSETTLED}, 0) AS k,
+    COUNT(*) FROM notifications n CROSS JOIN campaign c LEFT JOIN deliveries d ON d.id = n.delivery_id GROUP BY k"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +147,23 @@ async def account(connection: AsyncConnection, *, now_ms: int) -> Account:
 
 
 async def _rows(connection: AsyncConnection) -> Rows:
+    # A record whose person is gone counts nowhere. There is none (a foreign key): the first pass is along one index.
     found = await connection.execute(
         text(
-            "SELECT i.rows_read, i.records, i.rejections, "
-            "(SELECT COUNT(*) FROM records r JOIN persons p ON p.id = r.person_id WHERE r.import_id = i.id), "
-            "(SELECT COUNT(*) FROM rejections x WHERE x.import_id = i.id) "
-            "FROM imports i WHERE i.kind = 'export' AND i.state = 'complete'"
+            "SELECT import_id, COUNT(*) FROM records WHERE id IN (SELECT r.id FROM records r LEFT JOIN persons p "
+            "ON p.id = r.person_id WHERE p.id IS NULL) GROUP BY import_id"
         )
     )
-    files = found.all()
+    lost: dict[int, int] = dict(found.all())
+    found = await connection.execute(
+        text(
+            "SELECT i.rows_read, i.records, i.rejections, COALESCE(r.there, 0), "
+            "(SELECT COUNT(*) FROM rejections x WHERE x.import_id = i.id), i.id FROM imports i "
+            "LEFT JOIN (SELECT import_id, COUNT(*) AS there FROM records GROUP BY import_id) r ON r.import_id = i.id "
+            "WHERE i.kind = 'export' AND i.state = 'complete'"
+        )
+    )
+    files = [(*row[:3], row[3] - lost.get(row[5], 0), row[4]) for row in found]
     agree = all(
         read == records + rejections and (records, rejections) == (said_records, said_rejections)
         for read, said_records, said_rejections, records, rejections in files
@@ -146,35 +171,26 @@ async def _rows(connection: AsyncConnection) -> Rows:
     states = dict.fromkeys(rejected.STATES, 0)
     for each in await rejected.by_file(connection, kind="export"):
         states[each.state] = states.get(each.state, 0) + each.rows
-    lost = await connection.execute(
-        text("SELECT COUNT(*) FROM records r WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.id = r.person_id)")
-    )
     return Rows(
         read=sum(row[0] for row in files),
         records=sum(row[3] for row in files),
         rejections=sum(row[4] for row in files),
         open_rejections=states[rejected.OPEN],
-        agree=agree and not lost.scalar_one(),
+        agree=agree and not lost,
         states=states,
     )
 
 
 async def _waves(connection: AsyncConnection, persons: int, now_ms: int) -> tuple[WaveAccount, ...]:
     waves = (await connection.execute(text("SELECT id, name, kind, owed FROM waves ORDER BY id"))).all()
-    frozen: dict[int, dict[str, int]] = {row.id: {} for row in waves}
-    not_frozen: dict[int, dict[str, int]] = {row.id: {} for row in waves}
+    frozen: dict[int, Counter[str]] = {row.id: Counter() for row in waves}
+    not_frozen: dict[int, Counter[str]] = {row.id: Counter() for row in waves}
     unsettled = dict.fromkeys(frozen, 0)
-    counted = await connection.execute(
-        text(
-            f"SELECT n.wave_id, {TERM} AS term, n.batch_id IS NOT NULL AS is_frozen, COUNT(*), "
-            f"SUM(CASE WHEN {_UNSETTLED} THEN 1 ELSE 0 END) "
-            f"{NOTIFICATIONS} GROUP BY 1, 2, 3"
-        ),
-        {"now_ms": now_ms},
-    )
-    for wave, term, is_frozen, count, between in counted:
-        (frozen if is_frozen else not_frozen)[wave][term] = count
-        unsettled[wave] += between if is_frozen else 0
+    counted = await connection.execute(text(_BY_GROUP), {"now_ms": now_ms})
+    for group, count in counted:
+        wave, place, is_frozen, is_between = group >> 6, group >> 2 & 15, group & 2, group & 1
+        (frozen if is_frozen else not_frozen)[wave][_TERMS[place][1]] += count
+        unsettled[wave] += count if is_frozen and is_between else 0
     deliveries: dict[int, dict[str, int]] = {row.id: {} for row in waves}
     states = await connection.execute(
         text("SELECT wave_id, state, COUNT(*) FROM deliveries GROUP BY wave_id, state ORDER BY wave_id, state")
@@ -191,11 +207,11 @@ async def _waves(connection: AsyncConnection, persons: int, now_ms: int) -> tupl
             kind=row.kind,
             # The first round concerns everybody; a later one those whom its plan found by what had been told.
             owed=persons if row.kind == WaveKind.INITIAL else row.owed or 0,
-            frozen={term: frozen[row.id].get(term, 0) for term in Term},
-            not_frozen={term: not_frozen[row.id].get(term, 0) for term in Term},
+            frozen={term: frozen[row.id][term] for term in Term},
+            not_frozen={term: not_frozen[row.id][term] for term in Term},
             deliveries=deliveries[row.id],
             unsettled=unsettled[row.id],
-            unknown=frozen[row.id].get("unknown", 0) + not_frozen[row.id].get("unknown", 0),
+            unknown=frozen[row.id]["unknown"] + not_frozen[row.id]["unknown"],
             resend=resend.get(row.id, 0),
         )
         for row in waves

@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,38 @@ from notifier.errors import CampaignBusy
 from notifier.model import utc_text
 
 FILE = "sender.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who sends: process id, and since when, as the lock file says it."""
+
+    pid: int
+    since: str
+
+
+def holder(folder: Path) -> Holder | None:
+    """The sender at work, None if there is none. It is only looked at: trying the lock would stop a sender that begins
+    in that moment."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            pid, since = file.read(200).decode(errors="replace").split()
+            inode = os.fstat(file.fileno()).st_ino
+        return Holder(int(pid), since) if _is_locked(inode, int(pid)) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_locked(inode: int, pid: int) -> bool:
+    """A sender that was killed leaves its line behind, and no lock."""
+    with suppress(OSError):
+        locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+        return any(" FLOCK " in line and f":{inode} " in line for line in locks.splitlines())
+    try:  # no Linux: whether the process lives
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 @contextmanager

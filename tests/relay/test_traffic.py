@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifier.delivery.pause import open_lane
+from notifier.delivery.pause import open_lane, pause_lane
 from notifier.errors import OperatorError
 from notifier.model import to_ms
 from notifier.storage import deliveries
@@ -129,3 +129,48 @@ def test_lanes_are_walked_along_their_own_index(rows, folder):
         steps = asyncio.run(plan(sql))
         assert any(how in step for step in steps), steps
         assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+def test_i4_a_lane_paused_by_name_stays_so_over_restarts(rows, server, sending, opened):
+    """It is journaled, no reply and no time opens it, `send` ends without waiting for it, and who opens it is named."""
+    orange, gmail = rows.deliver(*many(5, "o"), provider="orange"), rows.deliver(*many(3, "g"), provider="gmail")
+    known = ("orange", "gmail")
+
+    async def work():
+        async with opened() as database:
+            with pytest.raises(OperatorError, match=r"no provider 'orage' \(there are: gmail, orange, other\)"):
+                await pause_lane(database, "orage", known=known, reason="r", by="dpo", now=NOW)
+            return [
+                await pause_lane(database, "orange", known=known, reason=reason, by="dpo", now=NOW)
+                for reason in ("a call from Orange", "another")
+            ]
+
+    assert asyncio.run(work()) == [True, False]
+    (entry,) = rows.entries("lane_paused")
+    assert entry["facts"] == {"provider": "orange", "reason": "a call from Orange", "by": "dpo"}
+    for now in (NOW, NOW + timedelta(days=400)):
+        report = sending(server, clock=lambda now=now: now, wait=True, tune=ONE)
+        assert report.reason == "done" and report.exit_code == 1 and report.next_due is None
+        assert "the lane orange is paused by hand: a call from Orange" in report.waits_because
+    assert rows.states() == {"accepted": len(gmail), "queued": len(orange)}
+
+    async def resume_it():
+        async with opened() as database:
+            return await open_lane(database, "orange", by="dpo", now=NOW)
+
+    assert asyncio.run(resume_it()) and sending(server, tune=ONE).accepted == len(orange)
+
+
+def test_a_lane_is_paused_while_a_sender_runs(rows, server, sending):
+    """From another connection: what is under way is finished, nothing more is taken, the other lanes go on."""
+    rows.deliver(*many(200, "o"), provider="orange")
+    rows.deliver(*many(20, "g"), provider="gmail", due_ms=5)
+
+    async def pause_it(database):
+        while not server.taken:
+            await asyncio.sleep(0)
+        assert await pause_lane(database, "orange", known=("orange",), reason="r", by="dpo", now=NOW)
+
+    report = sending(server, clock=lambda: NOW, tune={"connections": 1, "window": 4}, meanwhile=pause_it)
+    sent = [taken.recipient[0] for taken in server.taken]
+    assert sent.count("g") == 20 and 0 < sent.count("o") < 200 and report.left.waiting == 200 - sent.count("o")

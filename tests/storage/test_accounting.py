@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import sqlite3
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -320,3 +322,33 @@ def test_what_stands_between_two_entries_is_told_apart(tables, counted):
     tables.notify(tables.person(), delivery=tables.delivery("queued"))
     tables.notify(tables.person(), delivery=tables.delivery("sending"), frozen=False)
     assert counted().waves[0].unsettled == 2
+
+
+def test_i1_what_is_counted_is_what_is_listed(tables, opened, now):
+    """One rule, asked in two ways: the account groups by the rule's place, a list asks for the term's name."""
+    dice = random.Random(5)
+    tables.wave(2, "supplement", "supplement")
+    for _ in range(40):
+        person = tables.person(contact=dice.random() < 0.8)
+        for wave in (1, 2):
+            if dice.random() < 0.8:
+                state = dice.choice([*MAIL, *LETTERS, ""])
+                delivery = tables.delivery(state, wave=wave, observe=dice.choice([None, 0, 10])) if state else None
+                tables.notify(
+                    person, wave=wave, delivery=delivery, route="email" if state else dice.choice(["none", "post"]),
+                    review=dice.choice(["", "", "ambiguous"]), excluded=dice.choice(["", "", "", "deceased"]),
+                    frozen=dice.random() < 0.5, reason=dice.choice(["unmatched", "decided", "other"]),
+                )  # fmt: skip
+    tables.returns_read(5)
+
+    async def work():
+        async with opened() as database, database.read() as connection:
+            told = await account(connection, now_ms=to_ms(now))
+            listed = {term: Counter([row[0] async for row in listing(connection, term, to_ms(now))]) for term in Term}
+            return told, listed
+
+    told, listed = asyncio.run(work())
+    for wave in told.waves:
+        assert wave.terms == {term: listed[term][wave.name] for term in Term}
+        assert sum(wave.terms.values()) > 20 and wave.unknown == 0
+    assert len({term for term in Term if listed[term]}) >= 6
