@@ -118,7 +118,7 @@ class Run:
         self._outstanding = 0
         self._picked: deque[int] | None = None
         self._epoch = 0
-        self._waiting = 0
+        self._waiting: int | None = None  # counted once the first are on their way: of millions it takes seconds
         self._paces = Paces({})
         self._kept: Mapping[str, Lane] = {}  # lanes as the last cycle found them
         self._served = ""  # the lane that was claimed from last
@@ -144,7 +144,7 @@ class Run:
         wait = self._waits()
         return Progress(
             dict(self._tally.fates),
-            self._waiting,
+            self._waiting or 0,
             self._outstanding,
             asked,
             self._settings.window,
@@ -209,8 +209,6 @@ class Run:
         self._epoch, fates = await self._cycle.write(partial(self._recover, now=now))
         self._tally.recovered = len(fates)
         self._mail_log.write(fates)
-        left = await self._cycle.read(partial(deliveries.left, wave_id=wave_id))
-        self._waiting = left.waiting + left.resend
         paused = await self._cycle.read(deliveries.paused_reason)
         if paused is not None:
             self._outbox.pause_words = paused
@@ -395,6 +393,9 @@ class Run:
         if turn.paused is not None and not outbox.stopping.is_set():
             outbox.pause_with(turn.paused)
         self._watch_doubts(turn.fates)
+        if self._waiting is None:
+            waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
+            self._waiting = waits + self._outstanding
         if self._on_progress is not None:
             self._on_progress(self.look())
         _log.debug(

@@ -489,6 +489,18 @@ def wave_id(connection: Connection, name: str) -> int | None:
     return int(row[0]) if row else None
 
 
+def waits(connection: Connection, *, wave_id: int | None) -> int:
+    """How many approved mails wait for an attempt, those to be resent after a doubt among them."""
+    (count,) = connection.execute(
+        "SELECT COUNT(*) FROM deliveries "  # noqa: S608
+        f"WHERE wave_id IN (SELECT id FROM waves) AND {_OF_WAVE} AND channel = 'mail' AND batch_id IS NOT NULL "
+        "AND (state IN ('queued', 'deferred') OR (state = 'in_doubt' AND due_ms > 0)) "
+        "AND state IN ('queued', 'deferred', 'in_doubt')",
+        {"wave_id": wave_id},
+    ).fetchone()
+    return int(count)
+
+
 def left(connection: Connection, *, wave_id: int | None) -> Left:
     """What is still there, counted from rows."""
     row = connection.execute(
