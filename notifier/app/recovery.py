@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +17,8 @@ from notifier.errors import OperatorError
 if TYPE_CHECKING:
     from notifier.journal.head import Head
     from notifier.journal.heads import Look
+
+_LONGEST_LINE = 100_000  # characters; what follows of such a line is none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ async def recover(app: App, found: Restored, mail_log: Path | None = None) -> Re
     """Admit it in the journal, hold what may have gone out, and begin a new head. ``mail_log``: one that outlived the
     database, and is believed. Raises CampaignBusy while a sender runs."""
     from notifier.delivery.evidence import accepted
-    from notifier.delivery.restoration import SLICE, accept_slice, begin, count_held, hold_slice
+    from notifier.delivery.restoration import SLICE, Word, accept_slice, begin, count_held, hold_slice
     from notifier.journal import heads
     from notifier.storage.cycle import open_cycle
     from notifier.storage.journal import facts_of
@@ -100,10 +103,11 @@ async def recover(app: App, found: Restored, mail_log: Path | None = None) -> Re
             epoch = await cycle.write(work)
             while await cycle.write(partial(hold_slice, epoch=epoch, now=utc_now())):
                 pass
-            taken, lines = 0, accepted(logged.lines) if logged else iter(())
-            while part := list(islice(lines, SLICE)):
+            taken, lines = 0, accepted(logged.lines()) if logged else iter(())
+            while logged and (part := list(islice(lines, SLICE))):
                 observe = timedelta(days=app.settings.campaign.observe_days)
-                taken += await cycle.write(partial(accept_slice, lines=part, observe=observe, now=utc_now()))
+                word = Word(app.by, logged.sha256)
+                taken += await cycle.write(partial(accept_slice, lines=part, word=word, observe=observe, now=utc_now()))
             held = await cycle.read(count_held)
         try:
             await heads.keep(app.database, app.vault.campaign_id, app.head, anew=True)
@@ -126,16 +130,25 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class _Logged:
+    """A mail log. Millions of lines: they are read one by one."""
+
+    path: Path
     sha256: str
-    lines: list[str]
+
+    def lines(self) -> Iterator[str]:
+        with self.path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            while line := file.readline(_LONGEST_LINE):
+                yield line
 
 
 def _read(path: Path) -> _Logged:
     try:
-        content = path.read_bytes()
+        if not path.is_file():
+            raise OperatorError(f"{path} is no file; nothing was changed")
+        with path.open("rb") as file:
+            return _Logged(path, hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}; nothing was changed") from error
-    return _Logged(hashlib.sha256(content).hexdigest(), content.decode("utf-8", "replace").splitlines())
 
 
 def _facts(app: App, found: Restored) -> dict[str, object]:
