@@ -249,6 +249,12 @@ class _Removal:
                 for debt in mine:
                     await self._tell_nobody(drafts, debt, people[debt.person])
                 await drafts.finish()
+        held = await removals.hold_resends(self._connection, list(people))
+        entries = [
+            Entry(self._now, "delivery_held", token.hex(), {"attempt": attempt, "because": "excluded"})
+            for token, attempt in held
+        ]
+        await journal.append(self._connection, entries)
 
     async def _tell_nobody(self, drafts: Drafts, debt: Debt, subject: Subject) -> None:
         audience = Audience(debt.audience)
