@@ -103,11 +103,13 @@ class Doubts:
 @dataclass(frozen=True, slots=True)
 class Which:
     """What somebody names. ``words``: case references, or tokens of deliveries as logs/mail.log has them; ``every``:
-    all, of ``wave`` if that is given."""
+    all, of ``wave`` if that is given. ``among``: of these only (tokens), which somebody was shown; a sender may leave
+    others in doubt until it is decided."""
 
     words: tuple[str, ...] = ()
     every: bool = False
     wave: str | None = None
+    among: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +220,9 @@ async def _chosen(
                 )
         rows = [found[number] for number in sorted(found)]
     # Who was taken out since is not written to once more.
-    left = [row for row in rows if resend and row.is_excluded]
-    return [row for row in rows if row not in left], Settled(already=already, excluded=len(left))
+    chosen = [row for row in rows if not (resend and row.is_excluded)]
+    settled = Settled(already=already, excluded=len(rows) - len(chosen))
+    return [row for row in chosen if which.among is None or row.token.hex() in which.among], settled
 
 
 async def _is_known(connection: Connection, vault: Vault, word: str) -> bool:
