@@ -67,10 +67,12 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """All that are in doubt, under the policy that holds."""
+    """All that are in doubt, under the policy that holds. ``sending``: being sent, or left so by a sender that was
+    killed, of which the next one makes doubts."""
 
     policy: str
     rows: Sequence[Doubt]
+    sending: int = 0
 
     @property
     def held(self) -> int:
@@ -83,6 +85,7 @@ class Doubts:
             "policy": self.policy,
             "held": self.held,
             "resend": len(self.rows) - self.held,
+            "sending": self.sending,
             "doubts": [each.as_json() for each in self.rows],
         }
 
@@ -95,6 +98,11 @@ class Doubts:
             f"{len(self.rows)} in doubt: {self.held} held, {len(self.rows) - self.held} to be sent again "
             f"(policy {self.policy})."
         )
+        if self.sending:
+            lines.append(
+                f"{self.sending} are being sent; if no `send` runs now, the last one was killed, and the next `send` "
+                "puts them in doubt."
+            )
         if self.held:
             lines.append("Next: `notifier doubt resend REF…`, or `notifier doubt accept REF… --reason TEXT`.")
         return lines
@@ -137,12 +145,14 @@ async def listed(database: Database, vault: Vault, settings: Settings, *, wave: 
     resends = Policy.of(settings).resends
     async with database.read() as connection:
         rows = await doubts.in_doubt(connection, wave)
+        sending = await doubts.being_sent(connection, wave)
     return Doubts(
         settings.doubt.policy,
         [
             Doubt(row, vault.reference(row.token.hex()), from_ms(row.due_ms) if row.due_ms and resends else None)
             for row in rows
         ],
+        sending,
     )
 
 

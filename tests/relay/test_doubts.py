@@ -183,3 +183,12 @@ def test_I1_what_came_in_doubt_after_it_was_shown_is_not_decided_with_all(rows, 
         made = decide(verb, Which(every=True, among=shown), **more)
         assert made.deliveries == (sorted(shown) if verb == "accept" else [])
     assert (rows.state(seen), rows.state(late)) == ("accepted", "in_doubt")
+
+
+def test_i5_what_a_killed_sender_left_marked_is_told_before_the_next_one_looks(rows, decide):
+    (one,) = rows.deliver("a@courriel.example")
+    assert decide("list").as_json()["sending"] == 0
+    rows.run("UPDATE deliveries SET state = 'sending', attempt = 1 WHERE id = ?", one)
+    found = decide("list")
+    assert found.as_json()["sending"] == 1 and found.rows == []
+    assert any("1 are being sent; if no `send` runs now" in line for line in found.lines())
