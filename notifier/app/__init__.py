@@ -57,7 +57,7 @@ from notifier.app.people import (
 )
 from notifier.app.profiles import draft_profile, try_profile
 from notifier.app.proof import export_proof, person_proof
-from notifier.app.recovery import Restored, look_at_restored, recover
+from notifier.app.recovery import Restored, believe, look_at_restored, recover
 from notifier.app.rejections import (
     decide_rejections,
     is_rejection_code,
@@ -75,6 +75,7 @@ __all__ = [
     "accept_doubts",
     "add_sender_names",
     "approve_wave",
+    "believe",
     "bring_review_list",
     "can_be_undone",
     "check_wave",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,16 +17,20 @@ from notifier.errors import OperatorError
 if TYPE_CHECKING:
     from notifier.journal.head import Head
     from notifier.journal.heads import Look
+    from notifier.storage.cycle import Cycle
+
+_LONGEST_LINE = 100_000  # characters; what follows of such a line is none of ours
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What is known before anything is changed. ``until``: the last entry that the database holds; ``waiting``: how
-    many deliveries would be held."""
+    many deliveries would be held; ``was_recovered``: it was restored before, and that was admitted."""
 
     seen: Look
     until: datetime | None
     waiting: int
+    was_recovered: bool
 
     @property
     def witness(self) -> Head | None:
@@ -56,21 +61,21 @@ async def look_at_restored(app: App) -> Restored:
     from notifier.delivery.restoration import count
     from notifier.journal.sealer import seal as seal_entries
     from notifier.storage.cycle import open_cycle
-    from notifier.storage.journal import last_at
+    from notifier.storage.journal import holds_kind, last_at
 
     await seal_entries(app.database, app.vault, reason="recover", now=utc_now())
     seen = await look_at_head(app)
     async with app.database.read() as connection:
         until = await last_at(connection)
+        before = await holds_kind(connection, "recovered_from_backup")
     async with open_cycle(app.database.path) as cycle:
-        return Restored(seen, until, await cycle.read(count))
+        return Restored(seen, until, await cycle.read(count), before)
 
 
 async def recover(app: App, found: Restored, mail_log: Path | None = None) -> Recovered:
     """Admit it in the journal, hold what may have gone out, and begin a new head. ``mail_log``: one that outlived the
     database, and is believed. Raises CampaignBusy while a sender runs."""
-    from notifier.delivery.evidence import accepted
-    from notifier.delivery.restoration import SLICE, accept_slice, begin, count_held, hold_slice
+    from notifier.delivery.restoration import begin, count_held, hold_slice
     from notifier.journal import heads
     from notifier.storage.cycle import open_cycle
     from notifier.storage.journal import facts_of
@@ -100,10 +105,7 @@ async def recover(app: App, found: Restored, mail_log: Path | None = None) -> Re
             epoch = await cycle.write(work)
             while await cycle.write(partial(hold_slice, epoch=epoch, now=utc_now())):
                 pass
-            taken, lines = 0, accepted(logged.lines) if logged else iter(())
-            while part := list(islice(lines, SLICE)):
-                observe = timedelta(days=app.settings.campaign.observe_days)
-                taken += await cycle.write(partial(accept_slice, lines=part, observe=observe, now=utc_now()))
+            taken = await _take(app, cycle, logged) if logged else 0
             held = await cycle.read(count_held)
         try:
             await heads.keep(app.database, app.vault.campaign_id, app.head, anew=True)
@@ -116,6 +118,31 @@ async def recover(app: App, found: Restored, mail_log: Path | None = None) -> Re
     return Recovered(held, taken)
 
 
+async def believe(app: App, mail_log: Path) -> Recovered:
+    """Take as accepted what a mail log lists so, in a campaign that was recovered before the log was found: nothing is
+    held or lost anew. Raises CampaignBusy while a sender runs."""
+    from notifier.delivery.restoration import count_held
+    from notifier.storage.cycle import open_cycle
+    from notifier.storage.lock import sender_lock
+
+    logged = _read(mail_log)
+    with sender_lock(app.folder, utc_now()):
+        async with session(app, "recover", has_head=True), open_cycle(app.database.path) as cycle:
+            taken = await _take(app, cycle, logged)
+            return Recovered(await cycle.read(count_held), taken)
+
+
+async def _take(app: App, cycle: Cycle, logged: _Logged) -> int:
+    from notifier.delivery.evidence import accepted
+    from notifier.delivery.restoration import SLICE, Word, accept_slice
+
+    taken, lines = 0, accepted(logged.lines())
+    word, observe = Word(app.by, logged.sha256), timedelta(days=app.settings.campaign.observe_days)
+    while part := list(islice(lines, SLICE)):
+        taken += await cycle.write(partial(accept_slice, lines=part, word=word, observe=observe, now=utc_now()))
+    return taken
+
+
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """``held``: in doubt now, and waiting for a decision; ``accepted``: because the mail log says so."""
@@ -126,16 +153,25 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class _Logged:
+    """A mail log. Millions of lines: they are read one by one."""
+
+    path: Path
     sha256: str
-    lines: list[str]
+
+    def lines(self) -> Iterator[str]:
+        with self.path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            while line := file.readline(_LONGEST_LINE):
+                yield line
 
 
 def _read(path: Path) -> _Logged:
     try:
-        content = path.read_bytes()
+        if not path.is_file():
+            raise OperatorError(f"{path} is no file; nothing was changed")
+        with path.open("rb") as file:
+            return _Logged(path, hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}; nothing was changed") from error
-    return _Logged(hashlib.sha256(content).hexdigest(), content.decode("utf-8", "replace").splitlines())
 
 
 def _facts(app: App, found: Restored) -> dict[str, object]:

@@ -86,10 +86,11 @@ def _decide(
             found = await app.look_at_doubts(opened, which, resend=reason is None)
             if found.deliveries:
                 terminal.confirm(_question(len(found.deliveries), found.again, reason))
+            shown = replace(which, among=frozenset(found.deliveries))
             if reason is None:
-                done = await app.resend_doubts(opened, which)
+                done = await app.resend_doubts(opened, shown)
             else:
-                done = await app.accept_doubts(opened, which, reason)
+                done = await app.accept_doubts(opened, shown, reason)
         count = len(done.deliveries)
         what = "put back into the queue, to be sent once more" if reason is None else "taken as handed over"
         lines = [f"{count} {what}."]

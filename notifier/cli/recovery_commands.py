@@ -12,7 +12,7 @@ from notifier.cli.terminal import LEFT, Line, Terminal, command
 from notifier.model import utc_text
 
 if TYPE_CHECKING:
-    from notifier.app import Restored
+    from notifier.app import App, Restored
 
 
 @command("recover", short_help="go on after the database was restored from a backup")
@@ -28,7 +28,8 @@ def recover(terminal: Terminal, named: str | None, restored: bool, mail_log: Pat
 
     Everything that waits in the restored database goes in doubt and is held: `notifier doubt list | resend | accept`
     decides on it, by name. The entries that are lost are counted, and every proof says so from then on. Without this
-    nothing is sent, approved or changed in a database that is behind its head (docs/backups.md).
+    nothing is sent, approved or changed in a database that is behind its head (docs/backups.md). A mail log that is
+    found later: the same again, with --mail-log.
 
     Exit 1 when something is held or the campaign is paused by it.
     """
@@ -40,6 +41,8 @@ def recover(terminal: Terminal, named: str | None, restored: bool, mail_log: Pat
         async with app.open_unguarded(terminal.folder, by=by) as opened:
             found = await app.look_at_restored(opened)
             if not found.seen.behind and found.seen.known is not None and not restored:
+                if mail_log and found.was_recovered:
+                    return await _believe(terminal, opened, mail_log)
                 terminal.result(
                     {"recovered": False, "held": 0, "lost": 0},
                     "This database is the last one its head knows of: nothing is to be recovered.",
@@ -72,6 +75,20 @@ def recover(terminal: Terminal, named: str | None, restored: bool, mail_log: Pat
         return LEFT if held or paused else 0
 
     return asyncio.run(work())
+
+
+async def _believe(terminal: Terminal, opened: App, mail_log: Path) -> int:
+    """A log that was found after the campaign was recovered."""
+    from notifier import app
+
+    terminal.confirm(f"Take as accepted what {mail_log} lists so, of what is held in doubt, as {opened.by}?")
+    done = await app.believe(opened, mail_log)
+    terminal.result(
+        {"recovered": False, "held": done.held, "accepted": done.accepted, "lost": 0},
+        f"{done.accepted} deliveries were accepted, as the mail log says. {done.held} are in doubt and held.",
+        "Next: `notifier doubt list`." if done.held else "Next: `notifier send`.",
+    )
+    return LEFT if done.held else 0
 
 
 def _findings(found: Restored) -> list[str]:

@@ -55,7 +55,13 @@ def requeue(
                 done = await app.put_back(opened, fault)
         would = "would go" if dry_run else "went"
         first = f"{done.deliveries} {state} deliveries {would} back into the queue."
-        last = "Nothing was written (--dry-run)." if dry_run else "Next: notifier send"
+        last = (
+            "Nothing was written (--dry-run)."
+            if dry_run
+            else f"Next: notifier {'send' if done.deliveries else 'status'}"
+        )
+        if not done.deliveries and not done.left:
+            last = f"None failed so: logs/mail.log has the state, the code and the time of each. {last}"
         terminal.result({**done.as_json(), "dry_run": dry_run}, first, *done.lines(), last)
         return LEFT if done.left.total() else 0
 

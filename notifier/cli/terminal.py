@@ -39,6 +39,8 @@ _OF_THE_MACHINE = {
 # Controls but for line feed and tab, line and paragraph separators, marks and overrides of writing direction.
 _STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+_LONGEST = 500  # characters of what somebody says for the journal
+
 
 @dataclass(frozen=True)
 class Terminal:
@@ -89,6 +91,8 @@ class Line(click.ParamType[str]):
     def convert(self, value: str, parameter: click.Parameter | None, context: click.Context | None) -> str:
         if not value.strip() or not value.isprintable():
             self.fail("one line of text, please, without control characters", parameter, context)
+        if len(value) > _LONGEST:
+            self.fail(f"at most {_LONGEST} characters, please", parameter, context)
         return value
 
 

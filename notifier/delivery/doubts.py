@@ -67,10 +67,12 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """All that are in doubt, under the policy that holds."""
+    """All that are in doubt, under the policy that holds. ``sending``: being sent, or left so by a sender that was
+    killed, of which the next one makes doubts."""
 
     policy: str
     rows: Sequence[Doubt]
+    sending: int = 0
 
     @property
     def held(self) -> int:
@@ -83,6 +85,7 @@ class Doubts:
             "policy": self.policy,
             "held": self.held,
             "resend": len(self.rows) - self.held,
+            "sending": self.sending,
             "doubts": [each.as_json() for each in self.rows],
         }
 
@@ -95,6 +98,11 @@ class Doubts:
             f"{len(self.rows)} in doubt: {self.held} held, {len(self.rows) - self.held} to be sent again "
             f"(policy {self.policy})."
         )
+        if self.sending:
+            lines.append(
+                f"{self.sending} are being sent; if no `send` runs now, the last one was killed, and the next `send` "
+                "puts them in doubt."
+            )
         if self.held:
             lines.append("Next: `notifier doubt resend REF…`, or `notifier doubt accept REF… --reason TEXT`.")
         return lines
@@ -103,11 +111,13 @@ class Doubts:
 @dataclass(frozen=True, slots=True)
 class Which:
     """What somebody names. ``words``: case references, or tokens of deliveries as logs/mail.log has them; ``every``:
-    all, of ``wave`` if that is given."""
+    all, of ``wave`` if that is given. ``among``: of these only (tokens), which somebody was shown; a sender may leave
+    others in doubt until it is decided."""
 
     words: tuple[str, ...] = ()
     every: bool = False
     wave: str | None = None
+    among: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +145,14 @@ async def listed(database: Database, vault: Vault, settings: Settings, *, wave: 
     resends = Policy.of(settings).resends
     async with database.read() as connection:
         rows = await doubts.in_doubt(connection, wave)
+        sending = await doubts.being_sent(connection, wave)
     return Doubts(
         settings.doubt.policy,
         [
             Doubt(row, vault.reference(row.token.hex()), from_ms(row.due_ms) if row.due_ms and resends else None)
             for row in rows
         ],
+        sending,
     )
 
 
@@ -218,8 +230,9 @@ async def _chosen(
                 )
         rows = [found[number] for number in sorted(found)]
     # Who was taken out since is not written to once more.
-    left = [row for row in rows if resend and row.is_excluded]
-    return [row for row in rows if row not in left], Settled(already=already, excluded=len(left))
+    chosen = [row for row in rows if not (resend and row.is_excluded)]
+    settled = Settled(already=already, excluded=len(rows) - len(chosen))
+    return [row for row in chosen if which.among is None or row.token.hex() in which.among], settled
 
 
 async def _is_known(connection: Connection, vault: Vault, word: str) -> bool:

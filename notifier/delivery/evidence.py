@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _ACCEPTED = re.compile(
-    r"(\S+) accepted delivery=([0-9a-f]{32}) attempt=(\d{1,9}) phase=final code=(2\d\d) enhanced=(\S+)"
+    r"([0-9TZ:.-]{20,30}) accepted delivery=([0-9a-f]{32}) attempt=(\d{1,9}) phase=final code=(2\d\d) "
+    r"enhanced=(-|[2-5]\.\d{1,3}\.\d{1,3})"
     r'(?: late=1)? reply="(.*)"'
 )
 

@@ -13,15 +13,17 @@ from notifier.model import Entry, to_ms
 from notifier.storage import campaigns, cycle, deliveries, lanes
 from notifier.storage.database import Database
 from notifier.storage.journal import append
+from notifier.vault import redact
 
 
 async def pause(database: Database, *, reason: str, by: str, now: datetime) -> bool:
     """Pause the campaign; a running sender stops within its in-flight transactions. False: it was paused already,
-    and keeps its first reason."""
+    and keeps its first reason. What looks like somebody's address or number in ``reason`` is taken out (I8)."""
+    said = redact(reason)
     async with database.write() as connection:
-        if not await campaigns.pause(connection, reason, to_ms(now)):
+        if not await campaigns.pause(connection, said, to_ms(now)):
             return False
-        await append(connection, [Entry(now, "campaign_paused", facts={"reason": reason, "by": by})])
+        await append(connection, [Entry(now, "campaign_paused", facts={"reason": said, "by": by})])
     return True
 
 

@@ -11,6 +11,7 @@ every sending command is stopped, as it was: `recover` again does the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from notifier.campaign import RetrySection
@@ -18,6 +19,7 @@ from notifier.delivery.evidence import Accepted
 from notifier.delivery.pause import pause_now
 from notifier.delivery.record import Policy
 from notifier.delivery.recovery import recover
+from notifier.delivery.replies import redacted
 from notifier.delivery.states import Event, State, advance
 from notifier.model import Entry, from_ms, to_ms, utc_text
 from notifier.storage import cycle, deliveries, restored
@@ -79,8 +81,19 @@ def hold_slice(connection: Connection, *, epoch: int, now: datetime) -> int:
     return len(again) + len(suspects)
 
 
-def accept_slice(connection: Connection, lines: Sequence[Accepted], *, observe: timedelta, now: datetime) -> int:
-    """What a mail log lists as accepted is, if it is held, in the caller's transaction: an answer that comes late."""
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Whose word it is that a mail log is to be believed, and the log's hash."""
+
+    by: str
+    sha256: str
+
+
+def accept_slice(
+    connection: Connection, lines: Sequence[Accepted], *, word: Word, observe: timedelta, now: datetime
+) -> int:
+    """What a mail log lists as accepted is, if it is held, in the caller's transaction: an answer that comes late. What
+    it quotes is made fit to be kept like a server's own words (I8): the log bears no signature."""
     entries = []
     for line in lines:
         one = restored.accept(
@@ -92,11 +105,13 @@ def accept_slice(connection: Connection, lines: Sequence[Accepted], *, observe: 
             observe_until_ms=to_ms(now + observe),
         )
         if one is not None:
+            reply = redacted(line.reply, ())
             restored.add_accepted(
-                connection, one, code=line.code, enhanced=line.enhanced, reply=line.reply, now_ms=to_ms(now)
+                connection, one, code=line.code, enhanced=line.enhanced, reply=reply, now_ms=to_ms(now)
             )
-            more = {"code": line.code, "enhanced": line.enhanced, "reply": line.reply, "late": True}
-            entries.append(_entry("delivery_accepted", one, now, {**more, "because": MAIL_LOG, "logged": line.at}))
+            more = {"code": line.code, "enhanced": line.enhanced, "reply": reply, "late": True, "logged": line.at}
+            word_of = {"because": MAIL_LOG, "mail_log": word.sha256, "by": word.by}
+            entries.append(_entry("delivery_accepted", one, now, more | word_of))
     cycle.append(connection, entries)
     return len(entries)
 

@@ -18,6 +18,8 @@ from typing import Any
 from notifier.errors import JournalError
 
 FORMAT = "notifier-head/1"
+MOST_BYTES = 65_536  # a head has some 250
+_MOST = 1 << 53  # a database counts no further than 2^63, and a sender is numbered after the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,17 @@ class Head:
         try:
             body: dict[str, Any] = json.loads(text)
             head = cls(**{key: value for key, value in body.items() if key != "format"})
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise JournalError("it is damaged") from error
         numbers = (head.size, head.epoch, head.batches, head.attempts)
-        well_formed = all(type(each) is int and each >= 0 for each in numbers) and all(
+        well_formed = all(type(each) is int and 0 <= each < _MOST for each in numbers) and all(
             isinstance(each, str) for each in (head.campaign, head.root, head.host)
         )
         if body.get("format") != FORMAT or not well_formed or not re.fullmatch(r"[0-9a-f]{64}", head.root):
             raise JournalError("it is damaged")
         if head.campaign != campaign:
-            raise JournalError(f"it is the head of campaign {head.campaign}, not of {campaign}")
+            other = head.campaign if re.fullmatch(r"[\w-]{1,64}", head.campaign) else "another name"
+            raise JournalError(f"it is the head of campaign {other}, not of {campaign}")
         return head
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from notifier.errors import JournalError, SettingsError
-from notifier.journal.head import Head
+from notifier.journal.head import MOST_BYTES, Head
 from notifier.vault import ENVIRONMENT, config_home
 
 SUFFIX = ".head"
@@ -29,7 +29,8 @@ def read(path: Path, campaign_id: str) -> Head | None:
     """The head that was kept; None if there is none. Raises SettingsError for a file that is none of this campaign's:
     what it held is not known, and nothing may be sent on a guess."""
     try:
-        return Head.load(path.read_text("utf-8"), campaign_id)
+        with path.open("rb") as file:
+            return Head.load(file.read(MOST_BYTES).decode("utf-8"), campaign_id)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, JournalError) as error:

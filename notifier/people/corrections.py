@@ -17,6 +17,7 @@ from datetime import datetime
 from notifier.model import Entry, to_ms
 from notifier.people.arrivals import settle_touched
 from notifier.people.departures import forget_plans, reseal_professionals, revise_reviews
+from notifier.people.exclusions import held_back
 from notifier.storage import contacts, imports, journal, persons, rejections, vanished
 from notifier.storage.database import Connection
 from notifier.storage.exposures import ExposureSets
@@ -91,6 +92,7 @@ async def _correct_one(
     kept = await persons.count_remaining(connection)
     reason = absent(by_sha256, each.sha256)
     gone = await vanished.exclude(connection, excluded=OPERATOR, reason=reason, by=by, now_ms=now_ms)
+    held = await held_back(connection, await vanished.gone(connection), now)
     narrowed = await vanished.take_back_narrowed(connection, now_ms)
     await contacts.adopt_own_again(connection)
     await reseal_professionals(connection, vault)
@@ -115,6 +117,7 @@ async def _correct_one(
             Entry(now, "import_undone", each.sha256, undone),
             Entry(now, "import_replaced", each.sha256, replaced),
             *_of_persons(vault, gone.persons, "person_excluded", facts, now),
+            *held,
             *_replanned(vault, gone.freed, "operator_withdrew", now),
             *_replanned(vault, narrowed, "exposures_narrowed", now),
         ],

@@ -211,6 +211,14 @@ async def _named(database: Database, vault: Vault, references: Sequence[str]) ->
     return list({found[word][0].person: found[word][0] for word in words}.values())
 
 
+async def held_back(connection: Connection, persons: Sequence[int], now: datetime) -> list[Entry]:
+    """What is in doubt and speaks of nobody but who is out is held, and not sent once more by itself: the entries."""
+    return [
+        Entry(now, "delivery_held", token.hex(), {"attempt": attempt, "because": "excluded"})
+        for token, attempt in await removals.hold_resends(connection, persons)
+    ]
+
+
 class _Removal:
     """Takes back what nobody has begun, and plans anew what that leaves behind."""
 
@@ -249,6 +257,7 @@ class _Removal:
                 for debt in mine:
                     await self._tell_nobody(drafts, debt, people[debt.person])
                 await drafts.finish()
+        await journal.append(self._connection, await held_back(self._connection, list(people), self._now))
 
     async def _tell_nobody(self, drafts: Drafts, debt: Debt, subject: Subject) -> None:
         audience = Audience(debt.audience)

@@ -44,6 +44,18 @@ async def in_doubt(connection: AsyncConnection, wave: str | None = None) -> list
     return [DoubtRow(*row)._replace(is_excluded=bool(row.is_excluded)) for row in rows]
 
 
+async def being_sent(connection: AsyncConnection, wave: str | None = None) -> int:
+    """How many are marked SENDING: by a sender at work, or by one that was killed."""
+    found = await connection.execute(
+        text(
+            "SELECT COUNT(*) FROM waves w CROSS JOIN deliveries d WHERE d.wave_id = w.id AND d.state = 'sending' "
+            "AND (:wave IS NULL OR w.name = :wave)"
+        ),
+        {"wave": wave},
+    )
+    return int(found.scalar_one())
+
+
 async def exists(connection: AsyncConnection, token: bytes) -> bool:
     """Whether there is, or was, a delivery with this token."""
     found = await connection.execute(text("SELECT 1 FROM deliveries WHERE token = :token"), {"token": token})

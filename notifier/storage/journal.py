@@ -126,3 +126,9 @@ async def facts_of(connection: AsyncConnection, kind: str, subject: str) -> dict
         return None
     facts: dict[str, Any] = json.loads(body)["facts"]
     return facts
+
+
+async def holds_kind(connection: AsyncConnection, kind: str) -> bool:
+    """Whether there is an entry of this kind. Reads them all if there is none: not for the hot path."""
+    found = await connection.execute(text("SELECT 1 FROM entries WHERE kind = :kind LIMIT 1"), {"kind": kind})
+    return found.first() is not None

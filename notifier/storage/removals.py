@@ -194,9 +194,10 @@ async def frozen_exclusions(connection: AsyncConnection, persons: Sequence[int])
     return {int(row[0]) for row in await _in_parts(connection, query, persons)}
 
 
-# Nobody has begun it: never attempted, or never made, and no e-mail that may have arrived went before it (RFC 1047).
+# Nobody has begun it: never attempted, never made, or put back into the queue after a definite no; and no e-mail that
+# may have arrived went before it (RFC 1047).
 _NOT_BEGUN = (
-    "((attempt = 0 AND state IN ('queued', 'to_print')) OR (state = 'unmade' AND doubts = 0)) "
+    "((attempt = 0 AND state IN ('queued', 'to_print')) OR (doubts = 0 AND state IN ('queued', 'unmade'))) "
     "AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.id = deliveries.replaces_id AND o.doubts > 0)"
 )
 
@@ -253,6 +254,18 @@ async def take_back(connection: AsyncConnection, delivery: int, now_ms: int) -> 
         text(f"UPDATE deliveries SET state = 'withdrawn', since_ms = :now WHERE id = :id AND {_NOT_BEGUN}"),  # noqa: S608
         {"id": delivery, "now": now_ms},
     )
+
+
+async def hold_resends(connection: AsyncConnection, persons: Sequence[int]) -> list[tuple[bytes, int]]:
+    """Those deliveries in doubt that inform these persons, and nobody who is not out, are not sent once more by
+    themselves: token and last attempt of each."""
+    query = _of_persons(
+        "UPDATE deliveries SET due_ms = 0 WHERE state = 'in_doubt' AND due_ms > 0 AND id IN "
+        "(SELECT delivery_id FROM notifications WHERE person_id IN :ids) AND NOT EXISTS (SELECT 1 FROM notifications n "
+        "JOIN persons p ON p.id = n.person_id WHERE n.delivery_id = deliveries.id AND p.excluded = '') "
+        "RETURNING token, attempt"
+    )
+    return sorted((row.token, row.attempt) for row in await _in_parts(connection, query, persons))
 
 
 async def detach(connection: AsyncConnection, notifications: Iterable[int]) -> None:

@@ -92,6 +92,12 @@ async def exclude(connection: AsyncConnection, *, excluded: str, reason: str, by
     return Excluded(persons, freed)
 
 
+async def gone(connection: AsyncConnection) -> list[int]:
+    """Whom :func:`exclude` has just taken out."""
+    rows = await connection.execute(text("SELECT person_id FROM excluding ORDER BY person_id"))
+    return [int(row[0]) for row in rows]
+
+
 async def _take_back_of(connection: AsyncConnection, table: str, wave: waves.WaveRow, now_ms: int) -> list[Freed]:
     """:func:`take_back` in one wave."""
     await fresh(connection, "taken_back", "delivery_id INTEGER PRIMARY KEY")

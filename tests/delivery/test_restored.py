@@ -226,6 +226,25 @@ def test_a_mail_log_that_outlived_the_database_says_who_was_accepted(folder, row
     run(folder)
 
 
+def test_i8_i9_what_a_mail_log_says_is_believed_on_somebodys_word_and_kept_short(folder, rows, tmp_path):
+    """A log that somebody typed: its words are no server's, and each entry says who believed it."""
+    (one,) = rows.deliver("a@courriel.example")
+    run(folder)
+    kept = tmp_path / "mail.log"
+    typed = f"zoe.leveque@courriel.example \x1b[2J 2 95 09 99 126 123 45 {'x' * 5000}"
+    said = f'attempt=1 phase=final code=250 enhanced=2.0.0 reply="{typed}"'
+    token = rows.one("SELECT token FROM deliveries WHERE id = ?", one)
+    kept.write_text(
+        "\n".join(["x" * 10_000_000, f"2024-02-09T18:00:00.000Z accepted delivery={token.hex()} {said}"]) + "\n"
+    )
+    (folder / "campaign.head").unlink()
+    recover(folder, kept)
+    (entry,) = rows.entries("delivery_accepted")
+    assert entry["facts"]["by"] == "Nour" and len(entry["facts"]["mail_log"]) == 64
+    reply = entry["facts"]["reply"]
+    assert "courriel" not in reply and "126" not in reply and reply.isprintable() and len(reply) <= 500
+
+
 def test_nobody_recovers_beside_a_sender(folder, rows):
     from notifier.errors import CampaignBusy
     from notifier.storage.lock import sender_lock

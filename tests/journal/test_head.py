@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.errors import JournalError
+from notifier.errors import JournalError, SettingsError
 from notifier.foundation import found
 from notifier.journal import head_file
 from notifier.journal.head import Head, difference, is_behind
@@ -48,12 +48,21 @@ def test_i9_what_is_behind(database, holds_root, behind):
         HEAD.dump().replace(": 10", ": -1"),
         HEAD.dump().replace("head/1", "head/2"),
         HEAD.dump().replace("test-campaign", "other"),
+        "[" * 60_000,  # deeper than any reader of JSON goes
+        HEAD.dump().replace(": 10", ": 1" + 25 * "0"),  # more than a database can count
+        HEAD.dump().replace(": 3", f": {2**63 - 1}"),  # after which no sender could be numbered
     ],
 )
 def test_what_is_no_head_of_this_campaign(text):
     with pytest.raises(JournalError):
         Head.load(text, "test-campaign")
     assert Head.load(HEAD.dump(), "test-campaign") == HEAD
+
+
+def test_the_name_in_another_campaigns_head_does_not_steer_a_terminal():
+    with pytest.raises(JournalError) as raised:
+        Head.load(HEAD.dump().replace("test-campaign", "\\u001b[2Jx\\n" * 50), "test-campaign")
+    assert str(raised.value).isprintable() and len(str(raised.value)) < 200
 
 
 # -- the file ------------------------------------------------------------------------------------------------------
@@ -81,3 +90,11 @@ def test_a_real_campaign_has_its_head_beside_its_key(tmp_path):
     made = found(tmp_path / "campaign", sample=False, environment={"XDG_CONFIG_HOME": str(tmp_path / "config")})
     head = made.key_path.with_suffix(".head")
     assert head.parent == tmp_path / "config" / "notifier" and json.loads(head.read_text())["size"] == 1
+
+
+def test_of_a_file_that_is_none_only_the_beginning_is_read(tmp_path):
+    path = tmp_path / "campaign.head"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # more than any memory; sparse
+    with pytest.raises(SettingsError, match="it is damaged"):
+        head_file.read(path, "test-campaign")

@@ -114,6 +114,21 @@ def test_I3_who_is_being_told_stays_told(campaigns):
     run(campaigns, story)
 
 
+def test_I1_who_vanished_is_not_written_to_again_by_itself_after_a_doubt(campaigns):
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE, MEMBERS)
+        await desk.plan()
+        await desk.approve()
+        async with desk.app.database.write() as connection:
+            await connection.exec_driver_sql("UPDATE deliveries SET state = 'in_doubt', attempt = 1, due_ms = 5")
+        await take(desk, ALICE, PEOPLE)
+        assert sorted(await desk.rows("SELECT due_ms FROM deliveries")) == [(0,), (5,)]
+        assert [each["because"] for each in await journaled(desk, "delivery_held")] == ["excluded"]
+        await desk.balanced()
+
+    run(campaigns, story)
+
+
 def test_run_twice_or_said_late_it_is_the_same(campaigns):
     async def story(desk: Desk) -> None:
         await desk.take(PEOPLE, MEMBERS)

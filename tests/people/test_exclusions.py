@@ -197,6 +197,42 @@ def test_what_was_begun_is_never_taken_back(desk, state):
     walked(desk, body)
 
 
+def test_what_was_refused_and_put_back_into_the_queue_told_nobody_and_is_taken_back(desk):
+    async def body(d):
+        await d.plan()
+        await d.approve()
+        own = "(SELECT n.delivery_id FROM notifications n JOIN segments s ON s.id = n.segment_id WHERE s.form = 'own')"
+        await d.run(f"UPDATE deliveries SET state = 'queued', attempt = 2 WHERE id IN {own}")
+        made = await take_out(d, "Alice")
+        assert (made.begun, made.taken_back) == ([], 1)
+        assert (await terms(d))["excluded"] == 1
+
+    walked(desk, body)
+
+
+def test_I1_who_was_taken_out_is_not_written_to_again_by_itself_after_a_doubt(desk):
+    """`doubt resend` leaves such a delivery, and so does the policy: it is held, and somebody decides."""
+
+    async def body(d):
+        await d.plan()
+        await d.approve()
+        await d.run("UPDATE deliveries SET state = 'in_doubt', attempt = 1, doubts = 1, due_ms = 5")
+        made = await take_out(d, "Alice")
+        assert len(made.begun) == 1
+        rows = await d.rows(
+            "SELECT s.form, d.state, d.due_ms FROM deliveries d JOIN segments s ON s.id = d.segment_id ORDER BY s.form"
+        )
+        assert [tuple(row) for row in rows] == [("children", "in_doubt", 5), ("own", "in_doubt", 0)]
+        [(_, facts)] = await entries(d, "delivery_held")
+        assert facts["because"] == "excluded"
+        await take_out(d, "Zoé")  # the notice informs Tom, too
+        assert [row.due_ms for row in await d.rows("SELECT due_ms FROM deliveries ORDER BY due_ms")] == [0, 5]
+        await take_out(d, "Tom")
+        assert [row.due_ms for row in await d.rows("SELECT due_ms FROM deliveries ORDER BY due_ms")] == [0, 0]
+
+    walked(desk, body)
+
+
 def test_a_letter_after_an_email_that_may_have_arrived_counts_as_begun(desk):
     async def body(d):
         await d.plan()

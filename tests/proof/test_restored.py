@@ -112,3 +112,34 @@ def test_i9_an_admission_cannot_be_taken_out_again(broken, vault, forged):
     lines = [line for line in files["entries.jsonl"].splitlines(keepends=True) if b"recovered_from" not in line]
     assert len(lines) == json.loads(files["summary.json"])["checkpoint"]["size"] - 1
     assert not verify(forged({**files, "entries.jsonl": b"".join(lines)}, vault)).ok
+
+
+# -- what rests on somebody's word ---------------------------------------------------------------------------------
+
+
+@both
+def test_i9_what_a_mail_log_alone_says_is_told_with_whose_word_it_is(story, settings, tmp_path, judge):
+    story.whole_campaign()
+    tokens = [row[0].hex() for row in story._db.execute("SELECT token FROM deliveries WHERE state = 'in_doubt'")]
+    believed = {"because": "mail_log", "mail_log": "ab" * 32, "by": "Nour", "late": True}
+    for token in tokens:
+        story.outcome(token, "accepted", **believed)
+    story.run("UPDATE deliveries SET state = 'accepted', observe_until_ms = since_ms + 1 WHERE state = 'in_doubt'")
+    story.seal()
+    story.export(settings, tmp_path / "pack.zip")
+    told = "\n".join(judge(tmp_path / "pack.zip").lines())
+    assert f"{len(tokens)} deliveries count as accepted by a mail log without signature, on the word of Nour" in told
+
+
+@both
+def test_i9_a_head_that_was_missing_and_another_machine_are_told(story, settings, tmp_path, judge):
+    story.whole_campaign()
+    story.entry("head_missing")
+    story.entry("head_missing")
+    story.entry("taken_over", **{"from": "aa", "to": "bb", "by": "Nour", "epoch": 4})
+    story.seal()
+    story.export(settings, tmp_path / "pack.zip")
+    verdict = judge(tmp_path / "pack.zip")
+    told = "\n".join(verdict.lines())
+    assert verdict.ok and "2 commands began without a head" in told
+    assert "another machine took over the sending" in told and "by Nour" in told

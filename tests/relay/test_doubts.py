@@ -170,3 +170,25 @@ def test_who_was_taken_out_since_is_not_written_to_again(rows, server, sending, 
              "WHERE delivery_id = ?)", one)  # fmt: skip
     done = decide("resend", Which(every=True))
     assert (done.excluded, done.deliveries) == (1, [token(rows, other)]) and rows.state(one) == "in_doubt"
+
+
+def test_I1_what_came_in_doubt_after_it_was_shown_is_not_decided_with_all(rows, server, sending, decide):
+    """Somebody saw one and said yes to one; meanwhile a sender left another in doubt."""
+    (seen,) = in_doubt(rows, server, sending, tune=HOLD)
+    shown = frozenset({rows.one("SELECT token FROM deliveries WHERE id = ?", seen).hex()})
+    (late,) = rows.deliver("late@courriel.example")
+    server.on("late@courriel.example", Act("final", then="take_drop"))
+    sending(server, tune=HOLD)
+    for verb, more in (("accept", {"reason": "seen"}), ("resend", {})):
+        made = decide(verb, Which(every=True, among=shown), **more)
+        assert made.deliveries == (sorted(shown) if verb == "accept" else [])
+    assert (rows.state(seen), rows.state(late)) == ("accepted", "in_doubt")
+
+
+def test_i5_what_a_killed_sender_left_marked_is_told_before_the_next_one_looks(rows, decide):
+    (one,) = rows.deliver("a@courriel.example")
+    assert decide("list").as_json()["sending"] == 0
+    rows.run("UPDATE deliveries SET state = 'sending', attempt = 1 WHERE id = ?", one)
+    found = decide("list")
+    assert found.as_json()["sending"] == 1 and found.rows == []
+    assert any("1 are being sent; if no `send` runs now" in line for line in found.lines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -221,3 +222,15 @@ def test_a_canary_larger_than_what_is_due_stops_nothing(rows, server, sending):
     rows.deliver(*many(60, "q"))
     assert sending(server, clock=lambda: MORNING, tune={"pace__canary": 50}).reason == "paused"
     assert len(server.taken) == 50
+
+
+def test_i8_what_looks_like_an_address_or_a_number_is_taken_out_of_a_reason_to_pause(rows, opened):
+    async def work():
+        async with opened() as database:
+            said = "appel de zoe@courriel.example, 2 95 09 99 126 123 45"
+            await pause(database, reason=said, by="ops", now=datetime.now(UTC))
+
+    asyncio.run(work())
+    (entry,) = rows.entries("campaign_paused")
+    said = rows.one("SELECT paused_reason FROM campaign")
+    assert entry["facts"]["reason"] == said == "appel de <recipient>, <number>"

@@ -76,6 +76,8 @@ def test_decided_by_name_and_proven(cli, sink, tmp_path: Path) -> None:
     # -- refused by mistake
     assert "--since" in cli("requeue", "--state", "refused", "--code", "550", "--yes", expect=2).err
     order = ("requeue", "--state", "refused", "--code", "5.1.1", "--since", "2024-01-01")
+    none = cli("requeue", "--state", "refused", "--code", "551", "--since", "2024-01-01", "--yes").out
+    assert "None failed so: logs/mail.log" in none and "notifier send" not in none
     shown = cli(*order, "--dry-run", "--json").json
     assert shown["requeued"] >= 3 and shown["dry_run"] is True
     assert "nobody to ask" in cli(*order, expect=2).err

@@ -90,8 +90,8 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
 
     # The mail log outlived the database: the others were accepted, too.
     log = cli.campaign / "logs" / "mail.log"
-    told = cli("recover", "--restored", "--mail-log", log, "--yes", "--json", expect=1).json
-    assert (told["accepted"], told["held"], told["lost"], told["paused"]) == (2, 0, None, True)
+    told = cli("recover", "--mail-log", log, "--by", "Nour Exploitation", "--yes", "--json").json
+    assert told == {"recovered": False, "held": 0, "accepted": 2, "lost": 0}
     assert cli("status", "--json").json["waves"]["initial"]["notifications"]["handed_over"] == 3
 
     pack, held = tmp_path / "proof.zip", tmp_path / "held.txt"
@@ -99,11 +99,12 @@ def test_i5_i9_a_backup_is_restored_after_everything_went_out(cli, sink, tmp_pat
     held.write_text(note)
     alone = cli("proof", "verify", pack)
     assert alone.out.startswith("HOLDS, AND ADMITS A LOSS.") and "Nour Exploitation" in alone.out
+    assert "2 deliveries count as accepted by a mail log without signature, on the word of Nour Expl" in alone.out
     against = cli("proof", "verify", pack, "--known-checkpoint", held, expect=1)
     assert against.out.startswith("NOT WHOLE:") and "REFUSED" not in against.out
     verdict = cli("proof", "verify", pack, "--known-checkpoint", held, "--json", expect=1).json
     assert (verdict["ok"], verdict["intact"], verdict["restored"][0]["head_root"]) == (False, False, root.hex())
-    assert [each["lost"] for each in verdict["restored"]] == [size - before, 0]
+    assert [each["lost"] for each in verdict["restored"]] == [size - before], "and no second loss for the log's sake"
 
 
 @pytest.mark.thorough  # tests/delivery/test_seat.py holds it too

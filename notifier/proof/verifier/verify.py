@@ -584,14 +584,19 @@ class Ledger:
         self.doubted: dict[str, int] = {}  # delivery → the first of its attempts whose answer was lost
         self.twice: set[str] = set()  # deliveries that were sent again after that, or whose place another one took
         self.decided: dict[str, str] = {}  # deliveries taken as handed over → by whose decision
+        self.logged: dict[str, str] = {}  # deliveries accepted by an unsigned mail log → on whose word
+        self.headless = 0  # commands that began without anything that tells a restored database
+        self.machines: list[tuple[str, str]] = []  # each time that another machine took over: when, by whom
         self.restored: list[dict[str, Any]] = []  # each time that the database was restored, as the entries admit it
         self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
             "campaign_created": self._created,
             "doubt_accepted": self._decided,
+            "head_missing": self._without_head,
             "import_completed": self._imported,
             "import_undone": self._undone,
             "recovered_from_backup": self._recovered,
+            "taken_over": self._taken_over,
             "wave_planned": self._planned,
             "approval_requested": self._requested,
             "batch_approved": self._approved,
@@ -621,6 +626,9 @@ class Ledger:
             return  # a late outcome is written down; it settles what is still open, and only by "accepted" (DESIGN 9)
         if state in ("accepted", "posted") and at <= self.observed_until:
             state = "observed"
+        self.logged.pop(token, None)
+        if facts.get("because") == "mail_log":
+            self.logged[token] = facts["by"]
         letter = facts.get("letter")
         self.states[token] = f">{letter}" if letter else state
         if letter:
@@ -663,6 +671,12 @@ class Ledger:
     def _recovered(self, _subject: str, facts: dict[str, Any], at: str) -> None:
         self.restored.append({key: facts[key] for key in LOSS_KEYS} | {"at": at})
 
+    def _without_head(self, _subject: str, _facts: dict[str, Any], _at: str) -> None:
+        self.headless += 1
+
+    def _taken_over(self, _subject: str, facts: dict[str, Any], at: str) -> None:
+        self.machines.append((at, facts["by"]))
+
     def _planned(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
         self.kinds[facts["wave"]] = facts["kind"]
 
@@ -697,12 +711,29 @@ class Ledger:
                 f"{len(self.twice)} possible duplicates: the answer to one attempt was lost (RFC 1047), and the "
                 "notice was sent again, or another took its place"
             )
-        by: dict[str, int] = {}
-        for token, name in self.decided.items():
+        for name, count in self._accepted(self.decided):
+            yield f"{count} deliveries count as accepted by decision of {name}, not by the relay"
+        for name, count in self._accepted(self.logged):
+            yield f"{count} deliveries count as accepted by a mail log without signature, on the word of {name}"
+
+    def _accepted(self, by: dict[str, str]) -> list[tuple[str, int]]:
+        """Of these deliveries, how many count as accepted, by name."""
+        counted: dict[str, int] = {}
+        for token, name in by.items():
             if self.states.get(token) in ("accepted", "observed"):
-                by[name] = by.get(name, 0) + 1
-        for name in sorted(by):
-            yield f"{by[name]} deliveries count as accepted by decision of {name}, not by the relay"
+                counted[name] = counted.get(name, 0) + 1
+        return sorted(counted.items())
+
+    def machinery(self) -> Iterator[str]:
+        """What to know of the machines and the database, in words."""
+        if self.headless:
+            yield (
+                f"{self.headless} commands began without a head beside the key: that the database was the last "
+                "one then, and no backup, nobody can show"
+            )
+        if self.machines:
+            at, by = self.machines[-1]
+            yield f"{len(self.machines)} times another machine took over the sending, the last on {at} by {by}"
 
     def table(self) -> dict[str, dict[str, int]]:
         """Wave → term → how many frozen notifications."""
@@ -1163,6 +1194,7 @@ def _report(verdict: Verdict, summary: dict[str, Any], ledger: Ledger, checkpoin
         if left := sum(wave["not_frozen"].values()):
             verdict.remarks.append(f"wave {wave['wave']}: {left} not approved, so that no entry speaks of them")
     verdict.remarks.extend(ledger.doubts())
+    verdict.remarks.extend(ledger.machinery())
     if not summary["balances"]:
         verdict.remarks.append("the account does not balance, and the summary says so")
 
