@@ -205,7 +205,7 @@ class Run:
     async def _begin(self) -> bool:
         """Recover, see whether anything is due, and open the first session before anything is claimed. False:
         there is nothing to run for."""
-        now, wave_id = self._clock(), self._order.wave_id
+        now = self._clock()
         self._epoch, fates = await self._cycle.write(partial(self._recover, now=now))
         self._tally.recovered = len(fates)
         self._mail_log.write(fates)

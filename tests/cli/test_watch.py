@@ -12,8 +12,12 @@ import subprocess
 import sys
 from contextlib import closing
 
+import pytest
+
 from notifier.storage.lock import FILE, Holder, holder, sender_lock
 from tests.delivery.rows import Rows
+
+pytestmark = pytest.mark.thorough
 
 PROGRAM = [sys.executable, "-m", "notifier.cli.main"]
 

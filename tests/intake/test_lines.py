@@ -58,6 +58,7 @@ def test_a_row_longer_than_a_block_is_an_error_with_a_line_and_bounded_memory(wr
     assert intake.snapshot() == before
 
 
+@pytest.mark.thorough
 def test_lines_over_several_blocks(write, intake) -> None:
     """Rejections keep their lines when the file is read in many batches."""
     many = 70_000

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from notifier.delivery.sender import resume
 from tests.relay.server import Act
+
+pytestmark = pytest.mark.thorough
 
 GOOD, BAD = 600, 200
 

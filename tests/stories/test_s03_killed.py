@@ -5,8 +5,12 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from notifier.campaign import shipped
 from notifier.drill.truth import expected_messages, read_truth
+
+pytestmark = pytest.mark.thorough
 
 
 def test_i5_killed_in_the_middle_nobody_is_lost(cli, sink, tmp_path: Path) -> None:
