@@ -66,7 +66,7 @@ class Event(StrEnum):
     REFUSE = "refuse"  # the address is bad
     EXPIRE = "expire"  # deferred for too long
     DOUBT = "doubt"  # the final dot may have gone out, and no answer
-    SUSPECT = "suspect"  # the database was restored: it may have gone out since the backup
+    SUSPECT = "suspect"  # it may have gone out: since a backup that was restored, or in an attempt before this wait
     RESEND = "resend"  # in doubt, and the policy (or somebody) says: once more
     TAKE = "take"  # in doubt, and somebody says: taken as handed over
     SET_ASIDE = "set_aside"  # its message cannot be made

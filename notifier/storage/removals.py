@@ -257,10 +257,11 @@ async def take_back(connection: AsyncConnection, delivery: int, now_ms: int) -> 
 
 
 async def hold_resends(connection: AsyncConnection, persons: Sequence[int]) -> list[tuple[bytes, int]]:
-    """Those deliveries in doubt that inform these persons, and nobody who is not out, are not sent once more by
-    themselves: token and last attempt of each."""
+    """Those deliveries in doubt that inform these persons, and nobody who is not out, are not sent once more, by
+    themselves or because somebody has put them back for it: token and last attempt of each."""
     query = _of_persons(
-        "UPDATE deliveries SET due_ms = 0 WHERE state = 'in_doubt' AND due_ms > 0 AND id IN "
+        "UPDATE deliveries SET state = 'in_doubt', due_ms = 0 "
+        "WHERE ((state = 'in_doubt' AND due_ms > 0) OR (state = 'queued' AND doubts > 0)) AND id IN "
         "(SELECT delivery_id FROM notifications WHERE person_id IN :ids) AND NOT EXISTS (SELECT 1 FROM notifications n "
         "JOIN persons p ON p.id = n.person_id WHERE n.delivery_id = deliveries.id AND p.excluded = '') "
         "RETURNING token, attempt"

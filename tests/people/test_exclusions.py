@@ -210,19 +210,21 @@ def test_what_was_refused_and_put_back_into_the_queue_told_nobody_and_is_taken_b
     walked(desk, body)
 
 
-def test_I1_who_was_taken_out_is_not_written_to_again_by_itself_after_a_doubt(desk):
-    """`doubt resend` leaves such a delivery, and so does the policy: it is held, and somebody decides."""
+@pytest.mark.parametrize("state", ["in_doubt", "queued"])
+def test_I1_who_was_taken_out_is_not_written_to_again_by_itself_after_a_doubt(desk, state):
+    """`doubt resend` leaves such a delivery, and so does the policy: it is held, and somebody decides. Who was put back
+    into the queue for it before is held likewise."""
 
     async def body(d):
         await d.plan()
         await d.approve()
-        await d.run("UPDATE deliveries SET state = 'in_doubt', attempt = 1, doubts = 1, due_ms = 5")
+        await d.run("UPDATE deliveries SET state = :state, attempt = 1, doubts = 1, due_ms = 5", state=state)
         made = await take_out(d, "Alice")
         assert len(made.begun) == 1
         rows = await d.rows(
             "SELECT s.form, d.state, d.due_ms FROM deliveries d JOIN segments s ON s.id = d.segment_id ORDER BY s.form"
         )
-        assert [tuple(row) for row in rows] == [("children", "in_doubt", 5), ("own", "in_doubt", 0)]
+        assert [tuple(row) for row in rows] == [("children", state, 5), ("own", "in_doubt", 0)]
         [(_, facts)] = await entries(d, "delivery_held")
         assert facts["because"] == "excluded"
         await take_out(d, "Zoé")  # the notice informs Tom, too
