@@ -10,9 +10,10 @@ safe to run twice: what is no longer in doubt is left as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from notifier.campaign import Settings
@@ -25,6 +26,7 @@ from notifier.storage.database import Connection, Database
 from notifier.storage.doubts import DoubtRow
 from notifier.vault import Vault, number_of_reference, redact, spelled_reference
 
+PAGE = 2_000  # decided in one transaction
 SHOWN = 50  # on a terminal; --json lists all
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -167,10 +169,8 @@ async def resend(database: Database, vault: Vault, which: Which, *, by: str, now
     """Put them back into the queue, due at once: `send` sends each once more. Raises OperatorError; nothing was
     changed then."""
     state = advance(State.IN_DOUBT, Event.RESEND)
-    async with database.write() as connection:
-        chosen, settled = await _chosen(connection, vault, which, resend=True)
-        await _settle(connection, chosen, state, now, None, lambda row: _entry("doubt_resent", row, now, by))
-    return _settled(chosen, settled)
+    entry = partial(_entry, "doubt_resent", now=now, by=by)
+    return await _decide(database, vault, which, partial(_settle, state=state, now=now, entry=entry), resend=True)
 
 
 async def accept(
@@ -181,27 +181,50 @@ async def accept(
     said = redact(" ".join(reason.split()))
     state = advance(State.IN_DOUBT, Event.TAKE)
     until = to_ms(now + Policy.of(settings).observe)
-    async with database.write() as connection:
-        chosen, settled = await _chosen(connection, vault, which, resend=False)
-        await _settle(connection, chosen, state, now, until, lambda row: _entry("doubt_accepted", row, now, by, said))
-    return _settled(chosen, settled)
+    entry = partial(_entry, "doubt_accepted", now=now, by=by, reason=said)
+    settle = partial(_settle, state=state, now=now, observe_until_ms=until, entry=entry)
+    return await _decide(database, vault, which, settle, resend=False)
+
+
+async def _decide(
+    database: Database,
+    vault: Vault,
+    which: Which,
+    settle: Callable[[Connection, Sequence[DoubtRow]], Awaitable[None]],
+    *,
+    resend: bool,
+) -> Settled:
+    """Choose, then settle page by page, each page with its entries (I4) and as its rows are by then: after a restored
+    backup there may be millions, and a sender waits for none of them long. Stopped in the middle, running it again
+    goes on."""
+    async with database.read() as connection:
+        chosen, left = await _chosen(connection, vault, which, resend=resend)
+    settled: list[DoubtRow] = []
+    for first in range(0, len(chosen), PAGE):
+        async with database.write() as connection:
+            now = await doubts.still_in_doubt(connection, [row.id for row in chosen[first : first + PAGE]])
+            rows = [row for row in now if not (resend and row.is_excluded)]
+            await settle(connection, rows)
+        settled += rows
+    return _settled(settled, replace(left, already=left.already + len(chosen) - len(settled)))
 
 
 async def _settle(
     connection: Connection,
-    chosen: Sequence[DoubtRow],
+    rows: Sequence[DoubtRow],
+    *,
     state: State,
     now: datetime,
-    observe_until_ms: int | None,
     entry: Callable[[DoubtRow], Entry],
+    observe_until_ms: int | None = None,
 ) -> None:
-    if chosen:
-        ids = [row.id for row in chosen]
+    if rows:
+        ids = [row.id for row in rows]
         await doubts.move(connection, ids, state=state, now_ms=to_ms(now), observe_until_ms=observe_until_ms)
-        await journal.append(connection, [entry(row) for row in chosen])
+        await journal.append(connection, [entry(row) for row in rows])
 
 
-def _entry(kind: str, row: DoubtRow, now: datetime, by: str, reason: str = "") -> Entry:
+def _entry(kind: str, row: DoubtRow, *, now: datetime, by: str, reason: str = "") -> Entry:
     facts = {"attempt": row.attempt, "doubts": row.doubts, "by": by}
     return Entry(now, kind, row.token.hex(), facts | ({"reason": reason} if reason else {}))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -28,19 +28,31 @@ class DoubtRow(NamedTuple):
     is_excluded: bool
 
 
+_IN_DOUBT = (
+    "SELECT d.id, d.token, w.name, d.provider, d.attempt, d.doubts, d.since_ms, d.due_ms, "
+    "EXISTS (SELECT 1 FROM notifications n JOIN persons p ON p.id = n.person_id "
+    "WHERE n.delivery_id = d.id AND p.excluded <> '') AS is_excluded "
+    "FROM {rows} WHERE d.wave_id = w.id AND d.state = 'in_doubt' "
+)
+
+
 async def in_doubt(connection: AsyncConnection, wave: str | None = None) -> list[DoubtRow]:
     """All of them, or those of one wave, in order of id."""
     rows = await connection.execute(
         text(
             # Wave by wave, along the index on (wave_id, state): doubts are few, deliveries are millions.
-            "SELECT d.id, d.token, w.name, d.provider, d.attempt, d.doubts, d.since_ms, d.due_ms, "
-            "EXISTS (SELECT 1 FROM notifications n JOIN persons p ON p.id = n.person_id "
-            "WHERE n.delivery_id = d.id AND p.excluded <> '') AS is_excluded "
-            "FROM waves w CROSS JOIN deliveries d WHERE d.wave_id = w.id AND d.state = 'in_doubt' "
-            "AND (:wave IS NULL OR w.name = :wave) ORDER BY d.id"
+            _IN_DOUBT.format(rows="waves w CROSS JOIN deliveries d")
+            + "AND (:wave IS NULL OR w.name = :wave) ORDER BY d.id"
         ),
         {"wave": wave},
     )
+    return [DoubtRow(*row)._replace(is_excluded=bool(row.is_excluded)) for row in rows]
+
+
+async def still_in_doubt(connection: AsyncConnection, ids: Sequence[int]) -> list[DoubtRow]:
+    """Those of these that are in doubt now, as they are now."""
+    query = text(_IN_DOUBT.format(rows="deliveries d CROSS JOIN waves w") + "AND d.id IN :ids ORDER BY d.id")
+    rows = await connection.execute(query.bindparams(bindparam("ids", expanding=True)), {"ids": list(ids)})
     return [DoubtRow(*row)._replace(is_excluded=bool(row.is_excluded)) for row in rows]
 
 

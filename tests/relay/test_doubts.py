@@ -192,3 +192,24 @@ def test_i5_what_a_killed_sender_left_marked_is_told_before_the_next_one_looks(r
     found = decide("list")
     assert found.as_json()["sending"] == 1 and found.rows == []
     assert any("1 are being sent; if no `send` runs now" in line for line in found.lines())
+
+
+def test_i4_a_decision_on_many_goes_page_by_page_and_goes_on_where_it_stopped(rows, decide, monkeypatch):
+    """After a restored backup there may be millions: no transaction holds them all, each page has its entries."""
+    rows.deliver(*(f"p{number}@courriel.example" for number in range(7)), state="in_doubt")
+    monkeypatch.setattr(doubts, "PAGE", 3)
+    append, pages = doubts.journal.append, []
+
+    async def fails_at_the_second(connection, entries):
+        pages.append(len(entries))
+        if len(pages) == 2:
+            raise OperatorError("the disk is full")
+        await append(connection, entries)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(doubts.journal, "append", fails_at_the_second)
+        with pytest.raises(OperatorError):
+            decide("accept", Which(every=True), reason="seen in the relay's log")
+    assert rows.states() == {"accepted": 3, "in_doubt": 4} and len(rows.entries("doubt_accepted")) == 3
+    assert len(decide("accept", Which(every=True), reason="seen in the relay's log").deliveries) == 4
+    assert rows.states() == {"accepted": 7} and len(rows.entries("doubt_accepted")) == 7
