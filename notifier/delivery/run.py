@@ -176,6 +176,11 @@ class Run:
         gate = self._turnstile.gate
         if gate is not None and gate.opens_at() > self._turnstile.now():
             return Wait(0, f"the pace: the relay is given {relay.section.rate or 0:g} messages per second")
+        if len(turn.claims) < turn.room:
+            # All that is due in other lanes is claimed.
+            paced = sorted(turn.lanes.hungry & self._turnstile.lanes.keys())
+            given = [f"{name} is given {self._turnstile.lanes[name].gate.pace.rate:g}" for name in paced]
+            return Wait(0, f"the pace: {', '.join(given)} messages per second") if given else None
         return None
 
     async def run(self) -> SendReport:
