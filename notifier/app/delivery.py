@@ -156,7 +156,7 @@ async def pause_lane(app: App, provider: str, reason: str) -> bool:
 
 
 async def open_lane(app: App, provider: str) -> bool:
-    """Use a provider's lane again before its time. False when it does not rest."""
+    """Use a provider's lane again before its time, at its full pace. False when it does not rest and has its pace."""
     from notifier.delivery import pause as pausing
 
     return await pausing.open_lane(app.database, provider, by=app.by, now=utc_now())

@@ -7,13 +7,8 @@ from dataclasses import replace
 
 import click
 
-from notifier.cli.terminal import LEFT, Line, Terminal, command
+from notifier.cli.terminal import LEFT, Line, Terminal, command, signed
 from notifier.errors import OperatorError
-
-
-def signed(terminal: Terminal, by: str | None) -> Terminal:
-    """``--by`` after the command says the same as before it."""
-    return terminal if by is None else replace(terminal, by=by)
 
 
 @click.group("doubt", short_help="deliveries whose answer was lost: send again, or take as handed over")

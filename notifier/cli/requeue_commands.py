@@ -6,8 +6,7 @@ import asyncio
 
 import click
 
-from notifier.cli.doubt_commands import signed
-from notifier.cli.terminal import LEFT, Line, Terminal, command
+from notifier.cli.terminal import LEFT, Line, Terminal, command, signed
 
 
 @command("requeue", short_help="take back into the queue what failed by mistake")

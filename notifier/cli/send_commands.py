@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier.cli.terminal import Line, Terminal, command
+from notifier.cli.terminal import Line, Terminal, command, signed
 from notifier.errors import OperatorError
 from notifier.model import utc_text
 
@@ -167,7 +167,8 @@ def _lines(report: SendReport) -> list[str]:
 @command("pause", short_help="stop claiming")
 @click.option("--reason", type=Line(), help="Why, for the journal and for who looks.  [default: paused by hand]")
 @click.option("--provider", metavar="NAME", help="Only this provider's lane; everything else goes on.")
-def pause(terminal: Terminal, reason: str | None, provider: str | None) -> int:
+@click.option("--by", type=Line(), help="Who decides, for the journal (default: the system's user).")
+def pause(terminal: Terminal, reason: str | None, provider: str | None, by: str | None) -> int:
     """Stop claiming: a running `send` ends after the transactions under way.
 
     With --provider: nothing more goes to this provider, over restarts, until `resume --provider NAME`; `send` goes on
@@ -175,6 +176,7 @@ def pause(terminal: Terminal, reason: str | None, provider: str | None) -> int:
     """
     from notifier import app
 
+    terminal = signed(terminal, by)
     if provider is not None:
         return _pause_lane(terminal, provider, reason or "no reason given")
 
@@ -203,13 +205,16 @@ def _pause_lane(terminal: Terminal, provider: str, reason: str) -> int:
 
 @command("resume", short_help="allow sending again")
 @click.option("--provider", metavar="NAME", help="Open this provider's lane before its time; no pause ends.")
-def resume(terminal: Terminal, provider: str | None) -> int:
+@click.option("--by", type=Line(), help="Who decides, for the journal (default: the system's user).")
+def resume(terminal: Terminal, provider: str | None, by: str | None) -> int:
     """Allow claiming again, after a pause by hand or by an error that was ours.
 
     With --provider: use again a lane that the provider's replies closed, or that somebody paused (`status` names them
     and says why).
     """
     from notifier import app
+
+    terminal = signed(terminal, by)
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="resume") as opened:

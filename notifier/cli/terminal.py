@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -81,6 +81,11 @@ class Terminal:
             raise OperatorError(f"{question} There is nobody to ask: say --yes.")
         if not click.confirm(question, default=False, err=True):
             raise OperatorError("nothing was done")
+
+
+def signed(terminal: Terminal, by: str | None) -> Terminal:
+    """``--by`` after the command says the same as before it."""
+    return terminal if by is None else replace(terminal, by=by)
 
 
 class Line(click.ParamType[str]):

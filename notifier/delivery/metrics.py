@@ -25,7 +25,7 @@ from notifier.model import to_ms
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("accepted", "deferred", "refused", "expired", "in_doubt", "unmade", "released")
-_HEAD_SECONDS = 5.0
+_HEAD_SECONDS = 5.0  # for a request, and for its answer to be taken
 _HEAD_BYTES = 8192
 _CONNECTIONS = 16  # at once; more are turned away
 
@@ -146,27 +146,31 @@ class _Desk:
         self._lookout = lookout
         self._known = known
         self._clock = clock
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     def leave(self) -> None:
         """Whoever is still asking is left."""
-        for writer in list(self._open):
+        for writer, task in list(self._open.items()):
             writer.transport.abort()
+            if task is not None:
+                task.cancel()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer. Whatever comes in, nothing of it ends the run."""
         if len(self._open) >= _CONNECTIONS:
             writer.transport.abort()
             return
-        self._open.add(writer)
+        self._open[writer] = asyncio.current_task()
         try:
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 async with asyncio.timeout(_HEAD_SECONDS):
                     head = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(await self._reply(head.split(b"\r\n", 1)[0]))
+                # However long it takes to count: a reading that is broken off is begun anew by whoever asks next.
+                writer.write(await self._reply(head.split(b"\r\n", 1)[0]))
+                async with asyncio.timeout(_HEAD_SECONDS):
                     await writer.drain()
         finally:
-            self._open.discard(writer)
+            self._open.pop(writer, None)
             writer.close()
 
     async def _reply(self, request: bytes) -> bytes:

@@ -57,7 +57,8 @@ async def pause_lane(
 
 async def open_lane(database: Database, provider: str, *, by: str, now: datetime) -> bool:
     """Use a provider's lane again before its time, at the full pace; a running sender takes from it with its next
-    cycle. False: it does not rest. Raises OperatorError when no such provider was ever told to wait."""
+    cycle. False: it does not rest, and has its pace. Raises OperatorError when no such provider was ever told to
+    wait."""
     async with database.write() as connection:
         kept = {row.provider: Lane(*row) for row in await lanes.listed(connection)}
         if provider not in kept:
@@ -65,7 +66,7 @@ async def open_lane(database: Database, provider: str, *, by: str, now: datetime
             raise OperatorError(f"no lane {provider!r} was ever closed (those that were: {known})")
         lane = kept[provider]
         await lanes.change(connection, lanes.LaneRow(*astuple(opened(lane))))
-        if not lane.rests(to_ms(now)):
+        if not lane.rests(to_ms(now)) and lane.factor >= 1.0:
             return False
         await append(connection, [Entry(now, "lane_opened", facts={"provider": provider, "by": by})])
     return True

@@ -117,6 +117,7 @@ class Run:
         )
         self._outstanding = 0
         self._picked: deque[int] | None = None
+        self._unpicked = 0  # how many more may be picked when those are begun
         self._epoch = 0
         self._waiting: int | None = None  # counted once the first are on their way: of millions it takes seconds
         self._paces = Paces({})
@@ -175,6 +176,11 @@ class Run:
         gate = self._turnstile.gate
         if gate is not None and gate.opens_at() > self._turnstile.now():
             return Wait(0, f"the pace: the relay is given {relay.section.rate or 0:g} messages per second")
+        if len(turn.claims) < turn.room:
+            # All that is due in other lanes is claimed.
+            paced = sorted(turn.lanes.hungry & self._turnstile.lanes.keys())
+            given = [f"{name} is given {self._turnstile.lanes[name].gate.pace.rate:g}" for name in paced]
+            return Wait(0, f"the pace: {', '.join(given)} messages per second") if given else None
         return None
 
     async def run(self) -> SendReport:
@@ -245,9 +251,30 @@ class Run:
             self._canary = self._limits.canary
         if limit is None:
             return
+        self._picked, self._unpicked = deque(), limit
+        await self._pick_more(now)
+
+    async def _pick_more(self, now: datetime) -> None:
         closed = traffic.resting(await self._cycle.read(traffic.read), to_ms(now))
-        pick = partial(deliveries.spread, now_ms=to_ms(now), most=limit, wave_id=self._order.wave_id, resting=closed)
+        most, wave_id = self._unpicked, self._order.wave_id
+        pick = partial(deliveries.spread, now_ms=to_ms(now), most=most, wave_id=wave_id, resting=closed)
         self._picked = deque(await self._cycle.read(pick))
+        self._unpicked -= len(self._picked)
+
+    def _wants_picks(self, now: datetime) -> bool:
+        """Whether a limit is not used up, and something is due that was not when it was last picked: the lane of some
+        that were has begun to rest, or only now others came due."""
+        turn = self._turn_taken
+        return (
+            self._picked is not None
+            and not self._picked
+            and self._unpicked > 0
+            and self._order.limit is not None
+            and not self._outbox.stopping.is_set()
+            and turn is not None
+            and turn.next_due is not None
+            and turn.next_due <= to_ms(now)
+        )
 
     async def _put_gate(self, relay: Relay) -> None:
         """The relay's own pace, and its own row. The other's gate stands until then: there is none without a gate."""
@@ -297,6 +324,8 @@ class Run:
 
     async def _turn(self) -> Turn:
         """One cycle, one transaction."""
+        if self._wants_picks(now := self._clock()):
+            await self._pick_more(now)
         outbox, gate = self._outbox, self._turnstile.gate
         ends, notes = outbox.take()
         steady = outbox.pulse.is_steady()
@@ -379,6 +408,8 @@ class Run:
             untried = batch if turn.overtaken is not None else batch[turn.room :]
             self._picked.extendleft(reversed(untried))
             self._picked.extend(turn.lanes.put_back)
+            # The others cannot be claimed any more, or not now: as many may be picked in their place.
+            self._unpicked += len(batch) - len(untried) - len(turn.claims) - len(turn.lanes.put_back)
         self._outstanding += len(turn.claims) - len(turn.fates)
         if self._turnstile.lanes:
             outbox.put_aside(self._turnstile.expect(turn.claims))
@@ -406,7 +437,7 @@ class Run:
         """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""
         if self._outbox.stopping.is_set():
             return self._outbox.stop_reason
-        if self._picked is not None and not self._picked:
+        if self._order.limit is not None and not self._picked and not self._unpicked:
             return "limit"
         if (
             turn.next_due is None

@@ -123,6 +123,17 @@ def test_a_lane_paused_by_name_is_shown_until_it_is_opened(run):
     assert json.loads(run("status", "--json").output)["lanes"] == []
 
 
+def test_who_pauses_and_resumes_is_named_behind_the_command_as_docs_at_night_writes_it(run, folder, vault):
+    """I4: the author stands in the journal, for a lane and for everything."""
+    run("pause", "--provider", "orange", "--reason", "they called", "--by", "Nour Diallo")
+    run("resume", "--provider", "orange", "--by", "Nour Diallo")
+    run("pause", "--by", "Nour Diallo")
+    run("resume", "--by", "Nour Diallo")
+    kinds = ("lane_paused", "lane_opened", "campaign_paused", "campaign_resumed")
+    by = [entry["facts"]["by"] for entry in Rows(folder / "campaign.db", vault).entries() if entry["kind"] in kinds]
+    assert by == ["Nour Diallo"] * 4
+
+
 def test_a_paused_lane_has_no_projected_end(run, folder, vault):
     """What waits in it waits for somebody, not for a day: the forecast takes it for no reason to fail."""
     rows = Rows(folder / "campaign.db", vault)

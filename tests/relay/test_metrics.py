@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from notifier.delivery import metrics
 from notifier.delivery.lanes import Lane
 from notifier.delivery.lookout import Sight
 from notifier.delivery.metrics import exposition, families
@@ -18,6 +19,7 @@ from notifier.delivery.pause import pause_lane
 from notifier.delivery.report import Progress
 from notifier.errors import SettingsError
 from notifier.model import to_ms
+from notifier.storage import flow
 from tests.relay.server import Act
 
 NOW = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
@@ -151,6 +153,35 @@ def test_whoever_says_nothing_or_nonsense_ends_no_run(rows, server, sending):
             await closed(*each)
 
     assert sending(server, tune={"send__metrics_port": port, "connections": 1}, meanwhile=disturb).accepted == 8
+
+
+def test_a_campaign_that_takes_long_to_count_is_counted_to_the_end_and_once(rows, server, sending, monkeypatch):
+    """Many millions of rows on a slow disk: broken off, it would begin anew with each scrape, and none be answered."""
+    port, begun, ended, counted = free_port(), [], [], flow.states
+
+    async def slowly(connection):
+        begun.append(asyncio.get_running_loop().time())
+        while asyncio.get_running_loop().time() < begun[-1] + 3 * metrics._HEAD_SECONDS:
+            await asyncio.sleep(0)
+        ended.append(await counted(connection))
+        return ended[-1]
+
+    monkeypatch.setattr(metrics, "_HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(flow, "states", slowly)
+    rows.deliver(*(f"p{number}@courriel.example" for number in range(4)))
+    server.on("p3@courriel.example", Act("final", then="held"))
+    pages = []
+
+    async def scrape(database):
+        while not server.taken:
+            await asyncio.sleep(0)
+        try:
+            pages.extend(await asyncio.gather(*(asked(port) for _ in range(3))))
+        finally:
+            server.allowed.set()
+
+    assert sending(server, tune={"send__metrics_port": port, "connections": 1}, meanwhile=scrape).accepted == 4
+    assert len(begun) == len(ended) == 1 and all(parsed(page) for _, page in pages)
 
 
 def test_series_are_bounded_and_the_next_due_is_told_only_while_one_waits():

@@ -192,6 +192,23 @@ def test_somebody_opens_a_throttled_lane_and_it_is_as_it_was(rows, server, sendi
     assert rows.states() == {"accepted": 4} and rows.one("SELECT factor FROM lanes") == 1.0
 
 
+def test_i4_who_gives_back_a_pace_after_the_rest_is_over_is_named_too(rows, server, sending, opened):
+    """The lane goes on with half its pace: the whole one comes from somebody, so the journal says from whom."""
+    rows.deliver(*many(4, "o"), provider="orange")
+    server.on("o0@courriel.example", Act("rcpt", THROTTLED))
+    sending(server, clock=lambda: NOW, tune={"connections": 1, "window": 1}, limit=1)
+
+    async def open_it() -> list[bool]:
+        async with opened() as database:
+            later = NOW + timedelta(minutes=2)
+            return [await open_lane(database, "orange", by="dpo", now=later) for _ in range(2)]
+
+    assert asyncio.run(open_it()) == [True, False]
+    assert rows.one("SELECT factor FROM lanes") == 1.0
+    (entry,) = rows.entries("lane_opened")
+    assert entry["facts"] == {"provider": "orange", "by": "dpo"}
+
+
 # -- what may be written -------------------------------------------------------------------------------------------
 
 

@@ -174,3 +174,49 @@ def test_a_lane_is_paused_while_a_sender_runs(rows, server, sending):
     report = sending(server, clock=lambda: NOW, tune={"connections": 1, "window": 4}, meanwhile=pause_it)
     sent = [taken.recipient[0] for taken in server.taken]
     assert sent.count("g") == 20 and 0 < sent.count("o") < 200 and report.left.waiting == 200 - sent.count("o")
+
+
+# -- those that were picked first, when their lane begins to rest ----------------------------------------------------
+
+
+def test_a_limit_is_used_up_in_other_lanes_when_the_picked_one_begins_to_rest(rows, server, sending):
+    """`--limit` says how many, not which: who was picked and cannot be claimed now takes nobody's place."""
+    rows.deliver(*many(5, "o"), provider="orange")
+    rows.deliver(*many(5, "g"), provider="gmail")
+    server.on("o0@courriel.example", Act("rcpt", CLOSED))
+    report = sending(server, clock=lambda: NOW, tune=ONE, limit=3)
+    assert [taken.recipient[0] for taken in server.taken] == ["g", "g"]
+    assert report.reason == "limit" and report.deferred == 1 and report.remaining == 8
+
+
+def test_a_limit_that_is_not_used_up_is_not_why_a_run_ends(rows, server, sending):
+    rows.deliver(*many(5, "o"), provider="orange")
+    server.on("o0@courriel.example", Act("rcpt", CLOSED))
+    report = sending(server, clock=lambda: NOW, tune=ONE, limit=3)
+    assert report.reason == "done" and report.next_due == NOW + timedelta(hours=1)
+    assert "the lane orange rests" in report.waits_because and report.remaining == 5
+
+
+def test_the_canary_goes_on_in_other_lanes_when_the_picked_one_begins_to_rest(rows, server, sending):
+    """Nobody gave a limit, so none ends the run before the canary's number is begun."""
+    rows.deliver(*many(5, "o"), provider="orange")
+    rows.deliver(*many(5, "g"), provider="gmail")
+    server.on("o0@courriel.example", Act("rcpt", CLOSED))
+    report = sending(server, clock=lambda: NOW, tune={**ONE, "pace__canary": 3})
+    assert [taken.recipient[0] for taken in server.taken] == ["g", "g"]
+    assert report.reason == "paused" and report.paused_reason.startswith("canary: 3 begun")
+
+
+def test_with_wait_a_limit_is_kept_until_the_lane_opens(rows, server, sending, monkeypatch):
+    """Nothing could be picked at first, or only some: the others are begun when they may be."""
+    monkeypatch.setattr("notifier.delivery.run.POLL_SECONDS", 0.01)
+    rows.deliver(*many(5, "o"), provider="orange")
+    server.on("o0@courriel.example", Act("rcpt", CLOSED))
+    sending(server, clock=lambda: NOW, tune=ONE, limit=1)
+    told = []
+
+    def clock() -> datetime:
+        return NOW + timedelta(hours=len(told) >= 3)
+
+    report = sending(server, clock=clock, tune=ONE, limit=3, wait=True, on_progress=told.append)
+    assert report.reason == "limit" and report.accepted == 3 and report.remaining == 2

@@ -107,6 +107,16 @@ def test_why_a_pace_is_told_with_its_rate_and_hours_with_their_end(rows, server,
     assert any(progress.why == "the pace: the relay is given 50 messages per second" for progress in told)
 
 
+def test_a_provider_whose_pace_is_all_that_holds_a_run_back_is_named(rows, server, sending):
+    """Else a slow tail looks like a run that is stuck: `left` without a rate and without a reason is an alarm."""
+    rows.deliver(*many(3, "o"), provider="orange")
+    rows.deliver(*many(3, "g"), provider="gmail")
+    told = []
+    sending(server, tune={"connections": 1, "pace__rates": {"orange": 1.5}}, on_progress=told.append, looks_around=True)
+    assert {progress.why for progress in told} >= {"the pace: orange is given 1.5 messages per second"}
+    assert told[-1].counts["accepted"] == 6 and told[-1].why == ""
+
+
 def test_the_lanes_are_counted_along_an_index(folder):
     with closing(sqlite3.connect(folder / "campaign.db")) as database:
         for statement in (flow._WAITING, flow._STATES, flow._UNSEALED):
