@@ -12,6 +12,8 @@ from notifier.intake.verdicts import ALARMS
 
 from .conftest import Run
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def run(run: Run) -> Run:

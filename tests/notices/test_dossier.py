@@ -28,6 +28,8 @@ from notifier.storage.dossiers import signed_batches
 from tests.notices.test_approval import AT, entries, keys, plant
 from tests.signing import Hand
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["keys"]  # a fixture
 
 DPO, LEGAL, STRANGER = Hand("Dominique Exemple"), Hand("Alix Exemple", "Juriste"), Hand("Maxime Exemple")

@@ -27,6 +27,8 @@ from test_departures import (  # the desk of its fixture, and rows
 from notifier.app import forget_file, take_exports
 from notifier.errors import OperatorError
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["campaigns"]
 
 ALICE = File("viamedis-insured", (via(),))

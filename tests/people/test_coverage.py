@@ -17,6 +17,8 @@ from notifier.model import to_ms
 from notifier.storage import coverage
 from notifier.storage.coverage import BY, Step, of_another_sender
 
+pytestmark = pytest.mark.thorough
+
 ALICE = Insured(forename="Alice", contract="K1")
 BASILE = Insured(nir="1820512345678", forename="Basile", birth="1982-05-12", contract="K2")
 CLARA = Insured(nir="2850512345678", forename="Clara", birth="1985-05-12", contract="K3", exposures=("almerys:nir",))

@@ -40,6 +40,8 @@ from notifier.storage.database import open_database
 from notifier.storage.reviews import ReviewRow
 from notifier.vault import Keys, Vault
 
+pytestmark = pytest.mark.thorough
+
 NIR = "2950999126111"
 KEY = f"{97 - int(NIR) % 97:02d}"
 FINESS = ("750100125", "330781196")

@@ -40,6 +40,8 @@ from notifier.storage import database as storage_database
 from notifier.storage import forgetting as bytes_of
 from notifier.storage.lock import sender_lock
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["campaigns", "in_the_gap"]  # fixtures
 
 OTHERS = File("almerys-insured", (alm("Carla", "3", "C3"),))

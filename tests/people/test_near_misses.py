@@ -14,6 +14,8 @@ from notifier.model import Contact
 from notifier.people.identity import normal_name
 from notifier.people.likeness import Closeness, birth_closeness, compare, is_near_miss, name_closeness
 
+pytestmark = pytest.mark.thorough
+
 MAIL = "alice@exemple.example"
 ALICE = Insured(contract="K1")
 

@@ -15,6 +15,8 @@ from notifier.errors import OperatorError
 from notifier.people.review_lists import COLUMNS, bring, look, parse, read_list, remove_lists, write_list
 from notifier.people.reviews import decide, open_reviews
 
+pytestmark = pytest.mark.thorough
+
 ALICE = Insured(contract="K1", forename="Alice")
 BOB = Insured(contract="K2", nir="1790512345678", birth="1979-05-12", forename="=Bob")
 ZOE = Insured(contract="K3", nir="2900512345678", birth="1990-05-12", forename="Zoé")

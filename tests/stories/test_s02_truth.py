@@ -10,6 +10,8 @@ from notifier.drill.households import HARD_CASES
 from notifier.drill.names import AGENCY_MAILBOX
 from notifier.drill.truth import TruthLine, expected_messages, read_truth
 
+pytestmark = pytest.mark.thorough
+
 EXPORTS = (
     ("viamedis-insured", "viamedis-insured.csv"),
     ("almerys-insured", "almerys-insured.csv"),

@@ -6,6 +6,8 @@ import pytest
 
 from notifier.campaign import shipped
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def values() -> set[bytes]:
