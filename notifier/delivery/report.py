@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -167,7 +168,8 @@ class MailLog:
     def __init__(self, folder: Path) -> None:
         path = folder / MAIL_LOG
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(descriptor, "a", encoding="utf-8")
 
     def write(self, fates: list[Fate]) -> None:
         if fates:

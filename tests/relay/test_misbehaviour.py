@@ -262,6 +262,7 @@ def test_the_reply_is_kept_without_personal_data_and_sealed_verbatim(rows, serve
     )
     assert vault.unseal_bytes("reply", token, sealed).decode() == reply[4:]
     log = (folder / "logs" / "mail.log").read_text()
+    assert (folder / "logs" / "mail.log").stat().st_mode & 0o077 == 0, "nobody else may read it"
     for text in (stored, log, str(rows.entries("delivery_refused"))):
         for forbidden in ("lenoir", "lénoir", "marie", "courrier-prive"):
             assert forbidden not in text.lower()
