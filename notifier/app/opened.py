@@ -174,7 +174,9 @@ async def _note_clock(app: App, connection: Connection, now: Reading, *, during:
             "before": utc_text(from_ms(now.wall_ms - step)),
         }
         await journal.append(connection, [Entry(from_ms(now.wall_ms), "clock_stepped", "", facts)])
-        await clocks.move_times(connection, step)
+        from notifier.delivery.lanes import FOREVER_MS
+
+        await clocks.move_times(connection, step, FOREVER_MS)
         await _carry_caps(app, connection, from_ms(now.wall_ms - step), from_ms(now.wall_ms))
     if step or starts:
         stepped = bool(step) or (last is not None and last.stepped)

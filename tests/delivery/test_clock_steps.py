@@ -10,6 +10,7 @@ import pytest
 
 from notifier import app as wiring
 from notifier.app.opened import watch_clock
+from notifier.delivery.lanes import FOREVER_MS
 from notifier.machine import Reading, read_clocks, step_ms
 from tests.delivery.rows import Rows
 
@@ -79,7 +80,13 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
     queued = rows.deliver("d@courriel.example")
     rows.run("UPDATE deliveries SET first_ms = ?", begun - 1000)
     rows.run(
-        "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy', 2), ('sfr', 1, 0, 0, ?, '', 0)", begun, begun, begun
+        "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy', 2), ('sfr', 1, 0, 0, ?, '', 0), "
+        "('free', 1, 0, ?, ?, 'by hand: ', 0)",
+        begun,
+        begun,
+        begun,
+        FOREVER_MS,
+        begun,
     )
     run(folder, looks, lambda: clock(step), looks, looks)
     (entry,) = rows.entries("clock_stepped")
@@ -92,6 +99,7 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
     assert abs(first[0] - begun + 1000 - step) < 200, "72 hours stay 72 hours"
     lanes = dict(rows.all("SELECT provider, until_ms FROM lanes"))
     assert abs(lanes["orange"] - begun - step) < 200 and lanes["sfr"] == 0
+    assert lanes["free"] == FOREVER_MS, "what somebody paused stays paused until somebody opens it"
     assert json.loads(rows.one("SELECT clock FROM campaign"))["stepped"] is True, "the next sender heeds it"
 
 
