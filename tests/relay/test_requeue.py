@@ -10,7 +10,9 @@ import pytest
 from notifier.delivery import requeue
 from notifier.errors import OperatorError
 from notifier.model import Term, to_ms
+from notifier.people.exclusions import held_back
 from notifier.proof.verifier.verify import Ledger
+from notifier.storage import journal
 from notifier.storage.accounting import account
 from notifier.storage.evidence import chain
 from notifier.storage.requeue import Fault
@@ -224,3 +226,23 @@ def test_more_than_a_page(rows, server, sending, put_back, monkeypatch):
     assert put_back().deliveries == 10
     assert len(rows.entries("requeue_ordered")) == 1 and len(rows.entries("delivery_requeued")) == 10
     assert set(live(rows)) == {("mail", "queued")}
+
+
+def test_i1_requeued_after_a_doubt_and_taken_out_the_proof_counts_as_the_campaign_does(
+    rows, server, sending, put_back, asked
+):
+    """In doubt, resent and refused, put back, then its person is taken out: held, and both accounts say in doubt."""
+    (one,) = rows.deliver("r@courriel.example")
+    server.on("r@courriel.example", Act("final", then="take_drop"), Act("rcpt", BAD))
+    sending(server, wait=True, tune={"retry__first_seconds": 0.02})
+    assert rows.state(one) == "refused" and put_back().deliveries == 1
+    person = rows.one("SELECT id FROM persons")
+    rows.run("UPDATE persons SET excluded = 'deceased' WHERE id = ?", person)
+
+    async def hold(database):
+        async with database.write() as connection:
+            await journal.append(connection, await held_back(connection, [person], NOW))
+
+    asked(hold)
+    token = rows.one("SELECT token FROM deliveries WHERE id = ?", one).hex()
+    assert rows.state(one) == "in_doubt" and ledger(rows).states[token] == "in_doubt"

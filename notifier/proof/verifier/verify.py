@@ -591,6 +591,7 @@ class Ledger:
         self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
             "campaign_created": self._created,
+            "delivery_held": self._held,
             "doubt_accepted": self._decided,
             "head_missing": self._without_head,
             "import_completed": self._imported,
@@ -633,6 +634,11 @@ class Ledger:
         self.states[token] = f">{letter}" if letter else state
         if letter:
             self.states.setdefault(letter, "queued" if facts.get("then") == "second_address" else "to_print")
+
+    def _held(self, token: str, facts: dict[str, Any], at: str) -> None:
+        """Not sent once more by itself: in doubt, even where it had been put back to wait since."""
+        if self.states.get(token) in OPEN:
+            self.states[token] = "in_doubt"
 
     def _decided(self, token: str, facts: dict[str, Any], at: str) -> None:
         """Somebody takes a delivery in doubt as handed over: no answer of the relay's."""
