@@ -219,13 +219,17 @@ class SendSection(_Frozen):
     as a shell would. ``on_pause_command``: the campaign was paused, or a run broke off; ``on_finish_command``: nothing
     is left to send; ``command_seconds``: how long one may take. Whoever may write campaign.toml may name them.
 
-    ``metrics_port``: where a running `send` answers Prometheus, on ``metrics_host`` (0 = nowhere)."""
+    ``metrics_port``: where a running `send` answers Prometheus, on ``metrics_host`` (0 = nowhere).
+
+    ``benches``: processes that make messages beside the one that sends them; None = for a long list one for each
+    processor but one, 4 at most; 0 = the sender makes them itself."""
 
     on_pause_command: tuple[Text, ...] = ()
     on_finish_command: tuple[Text, ...] = ()
     command_seconds: Annotated[float, Field(gt=0, le=600)] = 30
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: Text = "127.0.0.1"
+    benches: Annotated[int, Field(ge=0, le=32)] | None = None
 
     @field_validator("on_pause_command", "on_finish_command", mode="before")
     @classmethod

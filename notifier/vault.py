@@ -26,7 +26,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,7 @@ class Vault:
     def __init__(self, keys: Keys) -> None:
         self.campaign_id = keys.campaign_id
         self.is_drill = keys.kind == DRILL
+        self._keys = keys
         seal, identity, reference, signing = _used(keys)
         self._aead = AESGCM(seal)
         self._identity = hashlib.blake2b(key=identity, digest_size=DIGEST_BYTES)
@@ -268,6 +269,11 @@ class Vault:
     def fingerprint(self) -> str:
         """SHA-256 of the public key, hex: what a witness writes down, and `proof verify --fingerprint` demands."""
         return hashlib.sha256(self.public_key).hexdigest()
+
+    def keys_for_making(self) -> Keys:
+        """The keys for a process that makes messages (delivery/workbench.py): all but the one that signs the journal,
+        in whose place stands a random one."""
+        return replace(self._keys, signing=secrets.token_bytes(KEY_BYTES))
 
     # -- the right key -------------------------------------------------------------------------------------------
 

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 import aiosmtplib
 
-from notifier.campaign import RelayAccess, Settings
-from notifier.delivery.diversion import Diversion
-from notifier.delivery.envelopes import NoticeFor, Ready, prepare
-from notifier.delivery.outbox import Outbox
-from notifier.delivery.outcomes import Kind, Outcome, Phase
+from notifier.campaign import RelayAccess
+from notifier.delivery.envelopes import Ready
+from notifier.delivery.outbox import Made, Outbox
+from notifier.delivery.outcomes import Outcome
 from notifier.delivery.pipeline import OnEnd, Patience, Pipeline, Transaction, take_over
 from notifier.delivery.relay import Relay, RelayRefused, session_facts
 from notifier.delivery.relays import Relays
 from notifier.delivery.transaction import Envelope
 from notifier.delivery.turnstile import Turnstile
-from notifier.delivery.unmade import code_of
 from notifier.delivery.weather import Weather
-from notifier.dkim import Signer
 from notifier.errors import OperatorError, RelayUnavailable
 from notifier.model import Entry
 from notifier.storage.deliveries import Claim
-from notifier.vault import Vault
 
 NAP_SECONDS = 5.0  # before a connection that the relay did not want is asked for again
 IDLE_SECONDS = 10.0  # after which a connection without work says QUIT
@@ -36,12 +32,6 @@ IDLE_SECONDS = 10.0  # after which a connection without work says QUIT
 class Means:
     """What all connections of a run use."""
 
-    vault: Vault
-    settings: Settings
-    listed: frozenset[str]
-    signers: Mapping[str, Signer]
-    diversion: Diversion | None
-    notice_for: NoticeFor
     relays: Relays
     outbox: Outbox
     turnstile: Turnstile
@@ -71,6 +61,7 @@ class Connection:
         self._relay: Relay | None = None
         self._session: aiosmtplib.SMTP | None = None
         self._pipeline: Pipeline | None = None
+        self._most = 0  # messages that the session may carry
         self._again: deque[Parcel] = deque()  # staged on a session that ended before their MAIL was written
 
     async def live(self) -> None:
@@ -95,11 +86,13 @@ class Connection:
                     return parcel
                 self._outbox.release(parcel.claim)
                 continue
-            claim = await self._claim()
-            if claim is None:
+            made = await self._claim()
+            if made is None:
                 return None
-            if (made := await self._make(claim)) is not None:
-                return made
+            if not self._outbox.is_running():
+                self._outbox.release(made.claim)
+                continue
+            return self._parcel(made)
 
     async def _room(self) -> None:
         """Until the session can take one more; with a pace, until it could be written at once."""
@@ -117,49 +110,49 @@ class Connection:
         """Until :meth:`Pipeline.submit` would write at once."""
         await pipeline.until(lambda: pipeline.writes_at_once or not self._outbox.is_running())
 
+    async def _has_room(self, pipeline: Pipeline) -> None:
+        """Until :meth:`Pipeline.submit` would write or stage."""
+        await pipeline.until(lambda: pipeline.has_room or not self._outbox.is_running())
+
     def _take_back(self) -> None:
         staged = self._pipeline.unstage() if self._pipeline is not None else None
         if staged is not None:
             assert isinstance(staged, Parcel)
             self._again.append(staged)
 
-    async def _claim(self) -> Claim | None:
+    async def _claim(self) -> Made | None:
         """The next claim; None at the end. A session that waits long for it is closed: servers do it otherwise."""
-        claims = self._outbox.claims
-        while claims.empty() and self._pipeline is not None:
+        made = self._outbox.made
+        while made.empty() and self._pipeline is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
-                    return await claims.get()
+                    return await made.get()
             if self._pipeline.is_idle:
                 await self._leave()
-        return await claims.get()
+        return await made.get()
 
-    async def _make(self, claim: Claim) -> Parcel | None:
-        """The message; None when the claim was settled without one."""
-        if not self._outbox.is_running():
-            self._outbox.release(claim)
+    def _refill(self) -> Parcel | None:
+        """What the pipeline may begin without :meth:`_carry`: a message that is ready, and nothing stands before it."""
+        means, outbox, pipeline = self._means, self._outbox, self._pipeline
+        if (
+            outbox.made.empty()
+            or self._again
+            or means.turnstile.may_hold
+            or not means.weather.is_calm
+            or not outbox.is_running()
+            or pipeline is None
+            or pipeline.begun >= self._most
+        ):
             return None
-        means = self._means
-        try:
-            notice = await means.notice_for(claim.batch_id, claim.segment_id)
-            ready = prepare(
-                claim, means.vault, means.settings.sender(claim.sender), notice, means.listed,
-                signer=means.signers.get(claim.sender), diversion=means.diversion,
-            )  # fmt: skip
-        except Exception as error:
-            if (code := code_of(error)) is not None:
-                self._outbox.set_aside(claim, code)
-                return None
-            self._outbox.fail(error)  # raised when the claims are given back
-            self._outbox.release(claim)
+        made = outbox.made.get_nowait()
+        if made is None:
+            outbox.made.put_nowait(made)
             return None
-        self._outbox.messages.made()
-        if ready.envelope is None:
-            self._outbox.begun()
-            outcome = Outcome(Kind.REFUSED, Phase.RCPT, text="no command can carry this address")
-            self._outbox.end(claim, outcome, ready, "")
-            return None
-        return Parcel(claim, ready, ready.envelope, self._outbox.begun, self._ended)
+        return self._parcel(made)
+
+    def _parcel(self, made: Made) -> Parcel:
+        assert made.ready.envelope is not None
+        return Parcel(made.claim, made.ready, made.ready.envelope, self._outbox.begun, self._ended)
 
     # -- the session -----------------------------------------------------------------------------------------------
 
@@ -167,19 +160,19 @@ class Connection:
         """Begin the transaction, or give the claim back."""
         while True:
             pipeline, relay = self._pipeline, self._relay
-            if pipeline is not None and (
-                not pipeline.is_open or pipeline.begun >= self._section().messages_per_connection
-            ):
+            if pipeline is not None and (not pipeline.is_open or pipeline.begun >= self._most):
                 await self._leave()
                 pipeline = None
             if pipeline is None or relay is None:
-                if not await self._open(parcel.claim):
+                if not await self._open(parcel):
                     return
                 continue
             turnstile, provider = self._means.turnstile, parcel.claim.provider
             if turnstile.is_paced(provider):
                 # MAIL has to follow the gate at once, so the session must have room for it before.
                 await self._clear(pipeline)
+            else:
+                await self._has_room(pipeline)  # it may have taken another message of its own accord
             if not await turnstile.passed(self._outbox, parcel.claim):
                 self._outbox.release(parcel.claim)
                 return
@@ -203,7 +196,7 @@ class Connection:
         if (refused := weather.heed(outcome, used=used, relay=relay)) is not None:
             self._outbox.fail(refused)
 
-    async def _open(self, claim: Claim) -> bool:
+    async def _open(self, parcel: Parcel) -> bool:
         """A session; False when there is none to be had and the claim was given back."""
         means, outbox = self._means, self._outbox
         others = means.relays.current.live > 0
@@ -214,7 +207,7 @@ class Connection:
         except RelayUnavailable as error:
             if others:
                 # The relay allows fewer connections than we want: the others go on, this one asks again later.
-                outbox.claims.put_nowait(claim)
+                outbox.bring(Made(parcel.claim, parcel.ready))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(NAP_SECONDS):
                         await outbox.ending.wait()
@@ -240,13 +233,10 @@ class Connection:
                 return True
             outbox.note(Entry(outbox.clock(), "connection_opened", facts=facts))
             self._relay, self._session, self._pipeline = relay, session, pipeline
+            self._most, pipeline.refill = relay.section.messages_per_connection, self._refill
             return True
-        outbox.release(claim)
+        outbox.release(parcel.claim)
         return False
-
-    def _section(self) -> RelayAccess:
-        assert self._relay is not None
-        return self._relay.section
 
     async def _leave(self) -> None:
         """Let what is under way end, say QUIT, close."""

@@ -1,6 +1,7 @@
 """What the run and its connections share: claims on their way out, outcomes on their way back, and why it ends.
 
-The run puts claims in after their commit and takes the outcomes with its next cycle; connections do the rest. All of
+The run puts claims in after their commit and takes the outcomes with its next cycle; the maker makes their messages,
+connections do the rest. All of
 it lives on one event loop; nothing here waits for the database or the network.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.delivery import outcomes, replies
@@ -22,14 +24,24 @@ from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Made:
+    """A claim whose message is made. ``ready.envelope`` is there."""
+
+    claim: Claim
+    ready: Ready
+
+
 class Outbox:
-    """``unwritten``: claimed, and no MAIL written for it; ``wake``: something has ended; ``stopping``: begin nothing
-    more; ``ending``: no more claims will come."""
+    """``claims``: to be made, with the seconds that each may wait then; ``made``: to be handed over (None in either:
+    no more will come); ``unwritten``: claimed, and no MAIL written for it; ``wake``: something has ended;
+    ``stopping``: begin nothing more; ``ending``: no more claims will come."""
 
     def __init__(self, vault: Vault, clock: Callable[[], datetime]) -> None:
         self._vault = vault
         self.clock = clock
-        self.claims: asyncio.Queue[Claim | None] = asyncio.Queue()
+        self.claims: asyncio.Queue[list[tuple[Claim, float]] | None] = asyncio.Queue()
+        self.made: asyncio.Queue[Made | None] = asyncio.Queue()
         self.unwritten = 0
         self.pulse = Pulse()
         self.wake = asyncio.Event()
@@ -40,32 +52,30 @@ class Outbox:
         self.failure: Exception | None = None
         self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
         self.messages = UnmadeMessages()
-        self._aside: dict[int, tuple[Claim, asyncio.TimerHandle]] = {}
+        self._aside: dict[int, tuple[Made, asyncio.TimerHandle]] = {}
         self._ended: list[Ended] = []
         self._notes: list[Entry] = []
 
     # -- claims and outcomes ---------------------------------------------------------------------------------------
 
-    def put(self, claims: list[Claim]) -> None:
-        """These are marked SENDING, durably: they may go out."""
-        self.unwritten += len(claims)
-        for claim in claims:
-            self.claims.put_nowait(claim)
+    def put(self, claims: list[tuple[Claim, float]]) -> None:
+        """These are marked SENDING, durably: their messages may be made, and may go out after so many seconds."""
+        if claims:
+            self.unwritten += len(claims)
+            self.claims.put_nowait(claims)
 
-    def put_aside(self, claims: list[tuple[Claim, float]]) -> None:
-        """:meth:`put`, each after so many seconds, when its lane opens; at once when the run stops."""
-        self.unwritten += len(claims)
-        loop = asyncio.get_running_loop()
-        for claim, seconds in claims:
-            if seconds <= 0 or not self.is_running():
-                self.claims.put_nowait(claim)
-            else:
-                self._aside[claim.id] = claim, loop.call_later(seconds, self._bring, claim.id)
+    def bring(self, made: Made, seconds: float = 0.0) -> None:
+        """A message that may go out after so many seconds, when its lane opens; at once when the run stops."""
+        if seconds <= 0 or not self.is_running():
+            self.made.put_nowait(made)
+        else:
+            timer = asyncio.get_running_loop().call_later(seconds, self._bring, made.claim.id)
+            self._aside[made.claim.id] = made, timer
 
     def _bring(self, claim_id: int) -> None:
-        claim, timer = self._aside.pop(claim_id)
+        made, timer = self._aside.pop(claim_id)
         timer.cancel()
-        self.claims.put_nowait(claim)
+        self.made.put_nowait(made)
 
     def begun(self) -> None:
         """MAIL is written for one of them, or it has ended without."""

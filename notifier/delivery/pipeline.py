@@ -101,6 +101,14 @@ class Transaction:
             self.on_end(self, outcome)
 
 
+def _nothing() -> None:
+    return None
+
+
+def _always() -> bool:
+    return True
+
+
 # What is waited for, in the order in which it was written.
 _RSET, _LONE_DOT, _QUIT = "rset", "lone dot", "quit"
 _Expected = tuple[str, Transaction | None]
@@ -125,6 +133,8 @@ class Pipeline(asyncio.Protocol):
         self._may_begin = may_begin
         self._may_end = may_end
         self._rules = rules
+        # Asked, where the server pipelines, whenever one more can be staged: no task has to wake up for it.
+        self.refill: Callable[[], Transaction | None] = _nothing
         self.pipelines = "pipelining" in offers
         self.begun = 0
         self.is_open = True
@@ -139,6 +149,7 @@ class Pipeline(asyncio.Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._waits_for: Callable[[], bool] = _always
         self._gone = self._loop.create_future()
 
     # -- what its owner does -------------------------------------------------------------------------------------
@@ -167,6 +178,10 @@ class Pipeline(asyncio.Protocol):
         if self._current is None and (self.pipelines or not self._expected) and self._stands():
             self._write(self._begin())
 
+    def _refill(self) -> None:
+        if (transaction := self.refill()) is not None:
+            self.submit(transaction)
+
     def unstage(self) -> Transaction | None:
         """Take back what was submitted and not begun."""
         staged, self._staged = self._staged, None
@@ -175,7 +190,7 @@ class Pipeline(asyncio.Protocol):
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` (of this object) holds or the session has ended."""
         while self.is_open and not condition():
-            self._waiter = self._loop.create_future()
+            self._waiter, self._waits_for = self._loop.create_future(), condition
             await self._waiter
 
     async def leave(self) -> None:
@@ -220,6 +235,8 @@ class Pipeline(asyncio.Protocol):
         elif not self._expected and not self._answers.is_between:
             # It begins to say what nobody asked for: 421 before it closes, most of all.
             self._deadline = self._loop.time() + self._patience.reply
+        if self._staged is None and self.pipelines:
+            self._refill()
         self._notify()
 
     def eof_received(self) -> bool:
@@ -466,8 +483,9 @@ class Pipeline(asyncio.Protocol):
         self._notify()
 
     def _notify(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and (not self.is_open or self._waits_for()):
+            waiter.set_result(None)
 
     # -- patience ------------------------------------------------------------------------------------------------
 

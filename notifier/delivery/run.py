@@ -18,19 +18,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from notifier.campaign import Settings
 from notifier.delivery import quota, slots, traffic
 from notifier.delivery.breakers import Doubts
 from notifier.delivery.connection import Connection, Means
-from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
 from notifier.delivery.lanes import FOREVER_MS, Lane
 from notifier.delivery.limits import CANARY, Limits
+from notifier.delivery.making import Maker
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
 from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
 from notifier.delivery.paces import Paces
+from notifier.delivery.recipe import Recipe
 from notifier.delivery.record import Fate, Policy, decide
 from notifier.delivery.recovery import recover
 from notifier.delivery.relay import Relay, RelayRefused
@@ -41,7 +43,6 @@ from notifier.delivery.traffic import Wait
 from notifier.delivery.turn import Turn, Wish, next_due, take_turn
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
-from notifier.dkim import Signer
 from notifier.errors import CampaignBusy, RelayUnavailable
 from notifier.model import Entry, from_ms, to_ms
 from notifier.storage import deliveries
@@ -81,8 +82,8 @@ class Run:
         settings: Settings,
         relays: Relays,
         notice_for: NoticeFor,
-        listed: frozenset[str],
-        signers: Mapping[str, Signer],
+        recipe: Recipe,
+        folder: Path,
         mail_log: MailLog,
         order: Order,
         clock: Callable[[], datetime],
@@ -102,13 +103,8 @@ class Run:
         self._outbox = Outbox(vault, clock)
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
+        self._maker = Maker(recipe, notice_for, self._outbox, folder, settings.send.benches)
         self._means = Means(
-            vault,
-            settings,
-            listed,
-            signers,
-            Diversion.of(settings),
-            notice_for,
             relays,
             self._outbox,
             self._turnstile,
@@ -190,6 +186,7 @@ class Run:
             connections = self._settings.relay.connections or 1
             for _ in range(connections):
                 group.create_task(Connection(self._means).live())
+            group.create_task(self._maker.live())
             group.create_task(self._outbox.pulse.live(self._outbox.ending))
             try:
                 reason = await self._cycles()
@@ -200,8 +197,9 @@ class Run:
                 raise
             finally:
                 self._outbox.ending.set()
+                self._outbox.claims.put_nowait(None)
                 for _ in range(connections):
-                    self._outbox.claims.put_nowait(None)
+                    self._outbox.made.put_nowait(None)
         if self._outbox.failure is not None:
             raise self._outbox.failure
         return await self._report(reason)
@@ -411,10 +409,7 @@ class Run:
             # The others cannot be claimed any more, or not now: as many may be picked in their place.
             self._unpicked += len(batch) - len(untried) - len(turn.claims) - len(turn.lanes.put_back)
         self._outstanding += len(turn.claims) - len(turn.fates)
-        if self._turnstile.lanes:
-            outbox.put_aside(self._turnstile.expect(turn.claims))
-        else:
-            outbox.put(turn.claims)
+        outbox.put(self._turnstile.expect(turn.claims))
         for fate in turn.fates:
             self._tally.add(fate)
             lost = fate.ended.outcome.kind in (Kind.LOST, Kind.RELEASED) and not fate.late
@@ -427,6 +422,7 @@ class Run:
         if self._waiting is None:
             waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
             self._waiting = waits + self._outstanding
+            await self._maker.expect(min(self._waiting, self._order.limit or self._waiting))
         if self._on_progress is not None:
             self._on_progress(self.look())
         _log.debug(

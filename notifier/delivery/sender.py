@@ -14,11 +14,13 @@ from pathlib import Path
 
 from notifier.campaign import Settings
 from notifier.delivery import replies
+from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import NoticeFor
 from notifier.delivery.lookout import Lookout, watching
 from notifier.delivery.metrics import serving
 from notifier.delivery.paces import check_rates
 from notifier.delivery.pause import pause, resume
+from notifier.delivery.recipe import Recipe
 from notifier.delivery.rehearsal import rehearse
 from notifier.delivery.relay import open_fallback, open_relay
 from notifier.delivery.relays import Relays
@@ -113,8 +115,8 @@ async def send(
                 settings=settings,
                 relays=relays,
                 notice_for=notice_for,
-                listed=listed,
-                signers=signers,
+                recipe=Recipe(vault, settings, listed, signers, Diversion.of(settings)),
+                folder=folder,
                 mail_log=mail_log,
                 order=Order(wave_id, limit, wait, by),
                 clock=clock,

@@ -45,11 +45,18 @@ class Turnstile:
         """Whether MAIL to this provider may have to wait at a gate."""
         return self.gate is not None or provider in self.lanes
 
+    @property
+    def may_hold(self) -> bool:
+        """Whether anybody may have to wait here, or to go back."""
+        return self.gate is not None or bool(self.lanes) or bool(self.resting)
+
     # -- the cycle's side ------------------------------------------------------------------------------------------
 
     def expect(self, claims: Iterable[Claim]) -> list[tuple[Claim, float]]:
         """These are claimed: how many seconds each may stay aside, so that no connection waits for a slow lane while
         others are open."""
+        if not self.lanes:
+            return [(claim, 0.0) for claim in claims]
         now, aside = self.now(), []
         for claim in claims:
             lane = self.lanes.get(claim.provider)
