@@ -17,6 +17,8 @@ MOST_LINES = 100
 NOT_SMTP = 0  # the code of an answer that is none
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+_CODES = {b"%d" % code: code for code in range(200, 600)}
+_SHORT = 512
 
 
 class Answer(NamedTuple):
@@ -53,8 +55,14 @@ class AnswerReader:
             data = self._rest + data
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            answer = self._line(data[start:end])
+            line = data[start:end]
             start = end + 1
+            # Most answers are one short line: what _line would make of it, without its questions.
+            code = _CODES.get(line[:3]) if line[3:4] == b" " and len(line) <= _SHORT and not self._lines else None
+            if code is None:
+                answer = self._line(line)
+            else:
+                answer = Answer(code, line[4:].rstrip(b" \t\r").lstrip(b" \t").decode("utf-8", "surrogateescape"))
             if answer is not None:
                 answers.append(answer)
                 if answer.code == NOT_SMTP:

@@ -217,16 +217,20 @@ class Pipeline(asyncio.Protocol):
     # -- what the transport does ---------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        due = len(self._expected)  # a reply to what is written only now cannot have come
-        for place, answer in enumerate(self._answers.feed(data)):
+        waited = due = len(self._expected)  # a reply to what is written only now cannot have come
+        for answer in self._answers.feed(data):
             if not self.is_open:
                 return
-            if place < due:
+            if due:
+                due -= 1
                 self._hear(answer)
             else:
                 self._hear_early(answer)
         if not self.is_open:
             return
+        if due < waited and self._expected:
+            self._deadline = self._loop.time() + self._wait_for(self._expected[0][0])
+            self._arm()
         if self._granted is not None and not self._body_out:
             if not self._answers.is_between:
                 self._hear_early(Answer(NOT_SMTP, "it spoke before the final dot"))
@@ -295,8 +299,7 @@ class Pipeline(asyncio.Protocol):
         self._expect(Phase.MAIL, transaction)
         if not self.pipelines:
             return mail
-        self._expect(Phase.RCPT, transaction)
-        self._expect(Phase.DATA, transaction)
+        self._expected += ((Phase.RCPT, transaction), (Phase.DATA, transaction))
         return b"%s%s%sDATA\r\n" % (reset, mail, rcpt)
 
     def _write_body(self, transaction: Transaction) -> None:
@@ -343,6 +346,11 @@ class Pipeline(asyncio.Protocol):
             return
         phase, transaction = self._expected.popleft()
         code, text = answer
+        if self.pipelines and 250 <= code <= 252 and (phase is Phase.RCPT or phase is Phase.MAIL):
+            # Most of what is heard: taken, and what comes next was written long ago.
+            if phase is Phase.RCPT and transaction is not None:
+                transaction.recipient_taken = True
+            return
         if phase is _QUIT:
             return
         if code in (421, NOT_SMTP):
@@ -351,9 +359,6 @@ class Pipeline(asyncio.Protocol):
                 transaction.end(self._last_words(phase, transaction, answer))
             self._close(_AFTER_THE_DOT)
             return
-        if self._expected:
-            self._deadline = self._loop.time() + self._wait_for(self._expected[0][0])
-            self._arm()
         if phase is _RSET:
             self._heard_reset(transaction, code)
         elif transaction is None or phase is _LONE_DOT:
@@ -365,7 +370,7 @@ class Pipeline(asyncio.Protocol):
             else:
                 self._go_on()
         else:
-            self._heard_command(Phase(phase), transaction, code, text)
+            self._heard_command(cast(Phase, phase), transaction, code, text)
 
     def _judge(self, transaction: Transaction, phase: Phase, code: int, text: str) -> Outcome:
         recipient = transaction.envelope.path
