@@ -11,6 +11,7 @@ the command line runs as it is, in processes of its own (torture_sender.py), whi
     another program holds the database locked
     the wall clock steps forward and back (libfaketime, where it is installed)
     the relay dies, and comes back
+    the process that makes the messages is killed, and the sender goes on without
 
 Then the relay behaves, `send --wait` ends the work, and the relay's ledger is laid beside the campaign's: nobody lost,
 no duplicate that the journal does not call in doubt, at most a window in doubt per crash, the account balances, and the
@@ -114,7 +115,8 @@ class Launcher:
     async def begin(self, *arguments: str, connections: int = 4, **overrides: object) -> Child:
         self._number += 1
         output = self._logs / f"run-{self._number:04}.txt"
-        environment = {"NOTIFIER_RELAY__CONNECTIONS": str(connections)}
+        # Every other one has its messages made by another process.
+        environment = {"NOTIFIER_RELAY__CONNECTIONS": str(connections), "NOTIFIER_SEND__BENCHES": str(self._number % 2)}
         environment |= {f"NOTIFIER_{key.upper()}": str(value) for key, value in overrides.items()}
         order = {
             "arguments": ["-C", str(self._folder), *arguments, "--yes", "--json"],
@@ -298,9 +300,10 @@ class Stage:
             self.epoch, self.window = epoch, window
         self.account.crash_windows.append((states(self.folder)["sending"], self.window))
 
-    async def under_way(self, most: int = 30, launcher: Launcher | None = None) -> Child | None:
+    async def under_way(self, most: int = 30, launcher: Launcher | None = None, **overrides: object) -> Child | None:
         """A sender that has handed over some messages; None if its run was over before."""
-        child = await (launcher or self.launcher).begin("send", connections=self.chance.choice(CONNECTIONS))
+        connections = self.chance.choice(CONNECTIONS)
+        child = await (launcher or self.launcher).begin("send", connections=connections, **overrides)
         target = self.relay.ledger.taken.total() + self.chance.randrange(1, most)
         await self.either(child, target, PATIENCE)
         if child.status.done():
@@ -444,9 +447,29 @@ async def interrupt(stage: Stage) -> None:
     stage.account.must(states(stage.folder)["sending"] == 0, "Ctrl-C left deliveries marked SENDING")
 
 
+async def kill_the_bench(stage: Stage) -> None:
+    """SIGKILL to the process that makes the messages: the sender goes on without."""
+    child = await stage.under_way(send__benches=1)
+    if child is None:
+        return
+    for bench in children(child.pid):
+        with suppress(ProcessLookupError):
+            os.kill(bench, signal.SIGKILL)
+            stage.account.events["bench killed"] += 1
+    await stage.wind_down(child)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that it has started, where /proc tells."""
+    with suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 Disaster = Callable[[Stage], Awaitable[None]]
 DISASTERS: tuple[Disaster, ...] = (
     stop_and_let_go, fill_the_disk, lock_the_database, turn_the_clock, restart_the_relay, interrupt,
+    kill_the_bench,
 )  # fmt: skip
 
 
