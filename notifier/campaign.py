@@ -221,8 +221,8 @@ class SendSection(_Frozen):
 
     ``metrics_port``: where a running `send` answers Prometheus, on ``metrics_host`` (0 = nowhere).
 
-    ``benches``: processes that make messages beside the one that sends them; None = for a long list one for each
-    processor but one, 4 at most; 0 = the sender makes them itself."""
+    ``benches``: processes that make messages beside the one that sends them; None = for a list of 2,000 or more one for
+    each processor but one, 4 at most; 0 = the sender makes them itself."""
 
     on_pause_command: tuple[Text, ...] = ()
     on_finish_command: tuple[Text, ...] = ()
