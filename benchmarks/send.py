@@ -80,14 +80,28 @@ def timed(arguments: list[str], environment: dict[str, str] | None = None) -> tu
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
     ) as process:
+        most, ended = [0.0], threading.Event()
+        watching = threading.Thread(target=_watch, args=(process.pid, most, ended))
+        watching.start()
         assert process.stdout is not None
         output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        ended.set()
+        watching.join()
+        _, status, usage = os.wait4(process.pid, 0)  # with whoever it has started and waited for
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
     if process.returncode not in (0, 1):
         raise SystemExit(f"{arguments[:3]} ended with {process.returncode}: {output}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
+    return seconds, usage.ru_utime + usage.ru_stime, max(most[0], usage.ru_maxrss / 1024), output
+
+
+def _watch(pid: int, most: list[float], ended: threading.Event) -> None:
+    """The memory of a process and those it has started, together, in MB: what they share is counted once (PSS)."""
+    while not ended.wait(0.5):
+        with suppress(OSError, ValueError):
+            family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+            shares = [Path(f"/proc/{one}/smaps_rollup").read_text().partition("\nPss:")[2] for one in family]
+            most[0] = max(most[0], sum(int(share.split()[0]) for share in shares) / 1024)
 
 
 def notifier(folder: Path, *arguments: str, **overrides: object) -> tuple[float, float, float, str]:
@@ -338,7 +352,9 @@ def compare_sizes(prepared: Path, port: int, rows: int) -> None:
             count = flat.grow(folder / "campaign.db", wanted)
             notifier(folder, "resume")  # as every command does at its end, it seals the entries that were added
             built = time.perf_counter() - began
-            command, environment = _command(folder, "send", relay__port=port, relay__connections=SESSIONS)
+            # All in one process: what is counted is its CPU alone.
+            chosen = {"relay__port": port, "relay__connections": SESSIONS, "send__benches": 0}
+            command, environment = _command(folder, "send", **chosen)
             costs.append(flat.watched(command, environment, folder / "campaign.db"))
         print(
             f"{count:>10} deliveries (built in {built:.0f} s) {costs[-1].cpu:8.0f} µs CPU a message, "
