@@ -58,7 +58,7 @@ def move(
                 lane = replace(lane, base=_given(connection, name, now_ms) or provider_of(name).per_second)
             kept[name] = lane
             if waits and way.event is Event.DEFER and lane.rests(now_ms):
-                way = replace(way, due_ms=now_ms)
+                way = way._replace(due_ms=now_ms)
         moved.append((end, way))
     changed = [lane for name, lane in kept.items() if lane != before.get(name)]
     if changed:
