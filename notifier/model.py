@@ -262,16 +262,17 @@ class Entry:
         body = {"at": utc_text(self.at), "facts": self.facts, "kind": self.kind, "subject": self.subject}
         return _CANONICAL.encode(body).encode()
 
-    def written(self) -> Written:
-        """The same in the form in which it is kept."""
-        return Written(self.kind, self.subject, self.canonical())
+    def written(self, delivery_id: int | None = None) -> Written:
+        """The same in the form in which it is kept. ``delivery_id``: of the delivery whose attempt it speaks of."""
+        return Written(self.kind, self.subject, delivery_id, self.canonical())
 
 
 class Written(NamedTuple):
-    """An entry as it is kept: ``body`` is its canonical JSON."""
+    """An entry as it is kept: ``body`` is its canonical JSON; ``delivery_id``: by which an attempt's is found."""
 
     kind: str
     subject: str
+    delivery_id: int | None
     body: bytes
 
 

@@ -24,10 +24,10 @@ def _instant(milliseconds: int) -> str:
     return utc_text(from_ms(milliseconds))
 
 
-def entry(kind: str, end: Ended, more: Mapping[str, object]) -> Entry:
+def written(kind: str, end: Ended, more: Mapping[str, object]) -> Written:
     """What the journal says of an attempt that has ended; ``more``: whether it came late, what takes its place."""
     held, outcome = end.held, end.outcome
-    return Entry(
+    entry = Entry(
         at=end.at,
         kind=kind,
         subject=held.token.hex(),
@@ -44,10 +44,11 @@ def entry(kind: str, end: Ended, more: Mapping[str, object]) -> Entry:
             **more,
         },
     )
+    return entry.written(held.id)
 
 
 def in_time(kind: str, end: Ended) -> Written:
-    """:func:`entry`, not late, as it is kept."""
+    """:func:`written` of an attempt that did not come late and that nothing takes the place of."""
     held, (_, phase, code, enhanced, _, _), at, reply, _, reply_sha256, notice_sha256, relay = end
     subject = held.token.hex()
     body = (
@@ -56,4 +57,4 @@ def in_time(kind: str, end: Ended) -> Written:
         f'"reply":{quoted(reply)},"reply_sha256":{quoted(reply_sha256)},"started":"{_instant(held.started_ms)}"}},'
         f'"kind":"{kind}","subject":"{subject}"}}'
     )
-    return Written(kind, subject, body.encode())
+    return Written(kind, subject, held.id, body.encode())

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from notifier.campaign import RetrySection, Settings
-from notifier.delivery.entries import entry, in_time
+from notifier.delivery.entries import in_time, written
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.replies import redacted, verbatim
 from notifier.delivery.schedule import delay, next_due
@@ -191,7 +191,7 @@ def record(connection: Connection, vault: Vault, end: Ended, decision: Decision)
     letter, then = _replacement(connection, vault, held, decision, now_ms) if decision.fails else (b"", "")
     deliveries.add_attempts(connection, [(held, _row(end, now_ms))], late=False)
     facts = {"then": then, "letter": letter.hex()} if then else {}
-    cycle.append(connection, [entry(kind, end, {**facts, "late": False}) for kind in decision.kinds])
+    cycle.append_written(connection, [written(kind, end, {**facts, "late": False}) for kind in decision.kinds])
     return Fate(decision.kinds[0].removeprefix("delivery_"), end, then=then)
 
 
@@ -207,7 +207,7 @@ def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms:
             observe=decision.observe_until_ms or now_ms,
         )
     deliveries.add_attempts(connection, [(end.held, _row(end, now_ms))], late=True)
-    cycle.append(connection, [entry(kind, end, {"late": True}) for kind in decision.kinds[:1]])
+    cycle.append_written(connection, [written(kind, end, {"late": True}) for kind in decision.kinds[:1]])
     return Fate(decision.kinds[0].removeprefix("delivery_"), end, late=True)
 
 

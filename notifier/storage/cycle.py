@@ -113,9 +113,6 @@ def append_written(connection: sqlite3.Connection, entries: Sequence[Written]) -
         return
     salts = secrets.token_bytes(SALT_BYTES * len(entries))
     connection.executemany(
-        "INSERT INTO entries (kind, subject, salt, body) VALUES (?, ?, ?, ?)",
-        [
-            (kind, subject, salts[SALT_BYTES * place : SALT_BYTES * (place + 1)], body)
-            for place, (kind, subject, body) in enumerate(entries)
-        ],
+        "INSERT INTO entries (salt, kind, subject, delivery_id, body) VALUES (?, ?, ?, ?, ?)",
+        [(salts[SALT_BYTES * place : SALT_BYTES * (place + 1)], *written) for place, written in enumerate(entries)],
     )

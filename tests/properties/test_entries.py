@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.delivery.entries import entry, in_time
+from notifier.delivery.entries import in_time, written
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.record import Ended
 from notifier.model import utc_text
@@ -45,16 +45,16 @@ ENDS = st.builds(
 @given(end=ENDS, kind=KINDS)
 @example(end=ended(), kind="delivery_accepted")
 def test_i4_an_attempts_bytes_are_canonical_json(end, kind):
-    written = in_time(kind, end)
-    assert written == entry(kind, end, {"late": False}).written()
-    facts = list(json.loads(written.body)["facts"])
+    at_once = in_time(kind, end)
+    assert at_once == written(kind, end, {"late": False})
+    facts = list(json.loads(at_once.body)["facts"])
     assert facts == sorted(facts) and len(facts) == 10
 
 
 @pytest.mark.parametrize("place", range(5))
 def test_i4_half_a_character_is_refused_alike(place):
     end = ended(tuple("\ud800" if place == each else "" for each in range(5)))
-    for make in (lambda: in_time("delivery_accepted", end), lambda: entry("delivery_accepted", end, {}).written()):
+    for make in (lambda: in_time("delivery_accepted", end), lambda: written("delivery_accepted", end, {})):
         with pytest.raises(UnicodeEncodeError):
             make()
 
