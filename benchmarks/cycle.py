@@ -3,7 +3,9 @@
 Each cycle is what a run does: decide on what has ended, one durable transaction (record it, claim the next), then the
 counts and the mail log. The outcomes are made up (accepted); the database is a copy of a campaign that is planned and
 approved, with at least 20,000 deliveries (`campaign` in send.py makes one). With ``--beside`` another tree of this
-repository is measured in turn with this one: a machine's speed drifts, so that the ratio counts and not the clock.
+repository is measured in turn with this one: a machine's speed drifts, so that the ratio counts and not the clock. Its
+last column is the median of the rounds' ratios; the stages above `take_turn` are parts of it, `move_all` and
+`add_attempts` of `record_all`.
 
 Run: python benchmarks/cycle.py CAMPAIGN [--beside TREE] [--messages 10000] [--at-once 42] [--rounds 5]
 """
@@ -66,7 +68,6 @@ async def measured(folder: Path, messages: int, at_once: int) -> dict[str, float
 
     clocked(cycle.Cycle, "_transact")
     clocked(turn, "record_all")
-    clocked(cycle, "append")
     clocked(traffic, "move")
     for name in ("move_all", "add_attempts", "claim", "fetch"):
         clocked(deliveries, name)

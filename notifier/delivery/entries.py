@@ -53,7 +53,7 @@ def in_time(kind: str, end: Ended) -> Written:
     subject = held.token.hex()
     body = (
         f'{{"at":"{utc_text(at)}","facts":{{"attempt":{held.attempt},"code":{code or 0},"enhanced":{quoted(enhanced)},'
-        f'"late":false,"notice_sha256":{quoted(notice_sha256)},"phase":"{phase}","relay":{quoted(relay)},'
+        f'"late":false,"notice_sha256":{quoted(notice_sha256)},"phase":"{phase!s}","relay":{quoted(relay)},'
         f'"reply":{quoted(reply)},"reply_sha256":{quoted(reply_sha256)},"started":"{_instant(held.started_ms)}"}},'
         f'"kind":"{kind}","subject":"{subject}"}}'
     )

@@ -149,7 +149,7 @@ class Fate(NamedTuple):
         then = f" then={then}" if then else ""
         return (
             f"{utc_text(at)} {kind} delivery={held.token.hex()} attempt={held.attempt} "
-            f'phase={phase} code={code or "-"} enhanced={enhanced or "-"}{then}{late} reply="{reply}"'
+            f'phase={phase!s} code={code or "-"} enhanced={enhanced or "-"}{then}{late} reply="{reply}"'
         )
 
 

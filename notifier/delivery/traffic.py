@@ -50,7 +50,7 @@ def move(
     for end, decision in ends:
         way, name, outcome = decision, end.held.provider, end.outcome
         waits = outcome.kind is Kind.PROVIDER_WAIT
-        if _counts(outcome, name) and (waits or name in kept):
+        if (waits or name in kept) and _counts(outcome, name):
             now_ms = to_ms(end.at)
             lane = kept.get(name) or Lane(name)
             was, lane = lane, after(lane, outcome, provider_of(name), now_ms)
