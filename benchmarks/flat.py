@@ -59,8 +59,9 @@ def grow(path: Path, rows: int) -> int:
             values,
         )
         connection.execute(
-            "INSERT INTO entries (kind, subject, salt, body) SELECT 'delivery_accepted', lower(hex(token)), "
-            "randomblob(32), randomblob(420) FROM deliveries WHERE state = 'accepted' ORDER BY id"
+            "INSERT INTO entries (kind, subject, delivery_id, salt, body) SELECT 'delivery_accepted', "
+            "lower(hex(token)), id, randomblob(32), randomblob(420) FROM deliveries WHERE state = 'accepted' "
+            "ORDER BY id"
         )
     connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 # How the id of a rehearsal's campaign begins. The id stands in everything that is signed, and the keys of a drill are
 # derived under it (vault.py): nothing that a drill has made can pass for a campaign's.
@@ -261,13 +262,36 @@ class Entry:
         body = {"at": utc_text(self.at), "facts": self.facts, "kind": self.kind, "subject": self.subject}
         return _CANONICAL.encode(body).encode()
 
+    def written(self, delivery_id: int | None = None) -> Written:
+        """The same in the form in which it is kept. ``delivery_id``: of the delivery whose attempt it speaks of."""
+        return Written(self.kind, self.subject, delivery_id, self.canonical())
+
+
+class Written(NamedTuple):
+    """An entry as it is kept: ``body`` is its canonical JSON; ``delivery_id``: by which an attempt's is found."""
+
+    kind: str
+    subject: str
+    delivery_id: int | None
+    body: bytes
+
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def utc_text(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds: ``2024-02-09T08:00:00.000Z``."""
+    if at.tzinfo is UTC:
+        microsecond = at.microsecond
+        # Taken away and rounded: a float far from 1970 cannot tell the last microsecond from the next second.
+        return f"{_second(round(at.timestamp() - microsecond / 1e6))}.{microsecond // 1000:03d}Z"
     return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """A second since 1970 in RFC 3339. The sender names the same one thousands of times."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def to_ms(at: datetime) -> int:

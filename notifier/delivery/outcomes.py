@@ -9,8 +9,9 @@ campaign; and what no rule knows is temporary, for a second try costs little and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from notifier.delivery.rules import OTHER, Action, Reply, Rulebook, Verdict
 
@@ -43,8 +44,7 @@ class Kind(StrEnum):
     UNMADE = "unmade"  # its message cannot be made: set aside until somebody has looked
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one attempt ended. ``code``: None when no reply came; ``text``: the server's words, verbatim (they may
     echo the address: redact before storing or logging, I8) or ours where there are none; ``verdict``: the rule that
     decided, None where no reply was judged by one."""
@@ -55,6 +55,9 @@ class Outcome:
     enhanced: str = ""
     text: str = ""
     verdict: Verdict | None = None
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.kind}, {self.phase}, {self.code}, {self.enhanced!r})"
 
 
 _ENHANCED = re.compile(r"^\s*([245]\.\d{1,3}\.\d{1,3})(?![\d.])")

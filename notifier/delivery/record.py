@@ -11,17 +11,18 @@ says accepted and the delivery still waits, it is not sent again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from typing import NamedTuple
 
 from notifier.campaign import RetrySection, Settings
+from notifier.delivery.entries import in_time, written
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.replies import redacted, verbatim
 from notifier.delivery.schedule import delay, next_due
-from notifier.delivery.states import Event, State, advance, sources
-from notifier.model import Entry, from_ms, to_ms, utc_text
+from notifier.delivery.states import TRANSITIONS, Event, State, advance, sources
+from notifier.model import from_ms, to_ms, utc_text
 from notifier.storage import cycle, deliveries
 from notifier.storage.cycle import Connection
 from notifier.storage.deliveries import AttemptRow, Claim, Move
@@ -41,8 +42,7 @@ class Policy:
         return cls(settings.retry, settings.doubt.policy == "resend", timedelta(days=settings.campaign.observe_days))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of a delivery after an attempt. ``kinds``: of the journal entries; ``fails``: a letter is due."""
 
     event: Event
@@ -91,8 +91,7 @@ def decide(  # noqa: PLR0911  (a table, read downwards)
     return Decision(Event.DEFER, to_ms(due_at), counted, doubts, None, ("delivery_deferred",))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Ended:
+class Ended(NamedTuple):
     """An attempt that has ended. ``reply``: redacted; ``reply_sealed``: verbatim; both empty when nobody replied.
     ``relay``: the one that it was tried with, "" if none was."""
 
@@ -104,6 +103,9 @@ class Ended:
     reply_sha256: str = ""
     notice_sha256: str = ""
     relay: str = ""
+
+    def __repr__(self) -> str:
+        return f"Ended({self.held!r})"
 
 
 def ended(
@@ -132,8 +134,7 @@ def ended(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(NamedTuple):
     """What was recorded, for the mail log and the counts: an entry's kind without ``delivery_``, or "released"."""
 
     kind: str
@@ -143,24 +144,25 @@ class Fate:
 
     def line(self) -> str:
         """One line of the mail log: ids, codes and the redacted reply, no personal data."""
-        held, outcome = self.ended.held, self.ended.outcome
-        late = " late=1" if self.late else ""
-        then = f" then={self.then}" if self.then else ""
+        kind, (held, (_, phase, code, enhanced, _, _), at, reply, *_), is_late, then = self
+        late = " late=1" if is_late else ""
+        then = f" then={then}" if then else ""
         return (
-            f"{utc_text(self.ended.at)} {self.kind} delivery={held.token.hex()} attempt={held.attempt} "
-            f"phase={outcome.phase} code={outcome.code or '-'} enhanced={outcome.enhanced or '-'}{then}{late} "
-            f'reply="{self.ended.reply}"'
+            f"{utc_text(at)} {kind} delivery={held.token.hex()} attempt={held.attempt} "
+            f'phase={phase!s} code={code or "-"} enhanced={enhanced or "-"}{then}{late} reply="{reply}"'
         )
 
 
 def record_all(connection: Connection, vault: Vault, ends: Sequence[tuple[Ended, Decision]]) -> list[Fate]:
     """:func:`record` for each of them. What needs no letter goes in three statements for all; if one of them came
     late, one by one."""
-    plain = [(end, decision) for end, decision in ends if decision.event in _PLAIN]
-    if len(plain) < 2 or not deliveries.move_all(connection, [(end.held, _step(end, way)) for end, way in plain]):
+    plain = [(end, decision, to_ms(end.at)) for end, decision in ends if decision.event in _PLAIN]
+    if len(plain) < 2 or not deliveries.move_all(
+        connection, [(end.held, _step(way, now_ms)) for end, way, now_ms in plain]
+    ):
         return [record(connection, vault, end, decision) for end, decision in ends]
-    deliveries.add_attempts(connection, [(end.held, _row(end, to_ms(end.at))) for end, _ in plain], late=False)
-    cycle.append(connection, [_entry(kind, end, _NOT_LATE) for end, decision in plain for kind in decision.kinds])
+    deliveries.add_attempts(connection, [(end.held, _row(end, now_ms)) for end, _, now_ms in plain], late=False)
+    cycle.append_written(connection, [in_time(kind, end) for end, way, _ in plain for kind in way.kinds])
     return [
         Fate(decision.kinds[0].removeprefix("delivery_"), end)
         if decision.event in _PLAIN
@@ -170,11 +172,12 @@ def record_all(connection: Connection, vault: Vault, ends: Sequence[tuple[Ended,
 
 
 _PLAIN = frozenset({Event.ACCEPT, Event.DEFER, Event.DOUBT})
-_NOT_LATE = {"late": False}
+_STATES = {event: str(state) for (source, event), state in TRANSITIONS.items() if source is State.SENDING}
 
 
-def _step(end: Ended, way: Decision) -> Move:
-    return Move(way.state, to_ms(end.at), way.due_ms, way.retries, way.doubts, way.observe_until_ms)
+def _step(way: Decision, now_ms: int) -> Move:
+    event, due_ms, retries, doubts, observe_until_ms, _ = way
+    return Move(_STATES[event], now_ms, due_ms, retries, doubts, observe_until_ms)
 
 
 def record(connection: Connection, vault: Vault, end: Ended, decision: Decision) -> Fate:
@@ -183,12 +186,12 @@ def record(connection: Connection, vault: Vault, end: Ended, decision: Decision)
     if decision.event is Event.RELEASE:
         deliveries.release(connection, held, decision.state, now_ms)
         return Fate("released", end)
-    if not deliveries.move(connection, held, _step(end, decision)):
+    if not deliveries.move(connection, held, _step(decision, now_ms)):
         return _record_late(connection, end, decision, now_ms)
     letter, then = _replacement(connection, vault, held, decision, now_ms) if decision.fails else (b"", "")
     deliveries.add_attempts(connection, [(held, _row(end, now_ms))], late=False)
     facts = {"then": then, "letter": letter.hex()} if then else {}
-    cycle.append(connection, [_entry(kind, end, {**facts, "late": False}) for kind in decision.kinds])
+    cycle.append_written(connection, [written(kind, end, {**facts, "late": False}) for kind in decision.kinds])
     return Fate(decision.kinds[0].removeprefix("delivery_"), end, then=then)
 
 
@@ -204,7 +207,7 @@ def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms:
             observe=decision.observe_until_ms or now_ms,
         )
     deliveries.add_attempts(connection, [(end.held, _row(end, now_ms))], late=True)
-    cycle.append(connection, [_entry(kind, end, {"late": True}) for kind in decision.kinds[:1]])
+    cycle.append_written(connection, [written(kind, end, {"late": True}) for kind in decision.kinds[:1]])
     return Fate(decision.kinds[0].removeprefix("delivery_"), end, late=True)
 
 
@@ -242,41 +245,5 @@ def _free_token(connection: Connection, vault: Vault, held: Claim, channel: str)
 
 
 def _row(end: Ended, now_ms: int) -> AttemptRow:
-    outcome = end.outcome
-    return AttemptRow(
-        outcome.kind,
-        outcome.phase,
-        outcome.code,
-        outcome.enhanced,
-        end.reply,
-        end.reply_sealed,
-        end.notice_sha256,
-        now_ms,
-    )
-
-
-@lru_cache(maxsize=64)
-def _instant(milliseconds: int) -> str:
-    """What a cycle claims has begun at one instant."""
-    return utc_text(from_ms(milliseconds))
-
-
-def _entry(kind: str, end: Ended, more: Mapping[str, object]) -> Entry:
-    held, outcome = end.held, end.outcome
-    return Entry(
-        at=end.at,
-        kind=kind,
-        subject=held.token.hex(),
-        facts={
-            "attempt": held.attempt,
-            "started": _instant(held.started_ms),
-            "phase": outcome.phase.value,
-            "code": outcome.code or 0,
-            "enhanced": outcome.enhanced,
-            "reply": end.reply,
-            "reply_sha256": end.reply_sha256,
-            "notice_sha256": end.notice_sha256,
-            "relay": end.relay,
-            **more,
-        },
-    )
+    _, (kind, phase, code, enhanced, _, _), _, reply, reply_sealed, _, notice_sha256, _ = end
+    return AttemptRow(str(kind), str(phase), code, enhanced, reply, reply_sealed, notice_sha256, now_ms)

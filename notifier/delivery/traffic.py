@@ -50,7 +50,7 @@ def move(
     for end, decision in ends:
         way, name, outcome = decision, end.held.provider, end.outcome
         waits = outcome.kind is Kind.PROVIDER_WAIT
-        if _counts(outcome, name) and (waits or name in kept):
+        if (waits or name in kept) and _counts(outcome, name):
             now_ms = to_ms(end.at)
             lane = kept.get(name) or Lane(name)
             was, lane = lane, after(lane, outcome, provider_of(name), now_ms)
@@ -58,7 +58,7 @@ def move(
                 lane = replace(lane, base=_given(connection, name, now_ms) or provider_of(name).per_second)
             kept[name] = lane
             if waits and way.event is Event.DEFER and lane.rests(now_ms):
-                way = replace(way, due_ms=now_ms)
+                way = way._replace(due_ms=now_ms)
         moved.append((end, way))
     changed = [lane for name, lane in kept.items() if lane != before.get(name)]
     if changed:

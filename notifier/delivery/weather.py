@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import replace
 
 from notifier.delivery import replies
 from notifier.delivery.breakers import OddReplies
@@ -35,7 +34,7 @@ class Weather:
         ends). A reply that is ours when repeated is ours once several recipients in a row got it; ``to``: the address
         as RCPT named it."""
         if used and outcome.phase is Phase.MAIL and (outcome.code == 421 or outcome.kind is Kind.LOST):
-            return replace(outcome, kind=Kind.LOST)
+            return outcome._replace(kind=Kind.LOST)
         if outcome.kind is not Kind.LOST:
             self._losses.pop(delivery_id, None)
             return self._repeated(delivery_id, outcome, to)
@@ -43,12 +42,12 @@ class Weather:
         if self._losses[delivery_id] < LOSSES:
             return outcome
         del self._losses[delivery_id]
-        return replace(outcome, kind=Kind.DEFERRED)
+        return outcome._replace(kind=Kind.DEFERRED)
 
     def _repeated(self, delivery_id: int, outcome: Outcome, to: str) -> Outcome:
         if outcome.verdict is not None and outcome.verdict.repeated:
             if self._odd.odd(delivery_id, to.rpartition("@")[2].lower()):
-                return replace(outcome, kind=Kind.OURS)
+                return outcome._replace(kind=Kind.OURS)
         elif not self._odd.is_quiet and outcome.phase in _RECIPIENT_ANSWERED:
             self._odd.others()
         return outcome

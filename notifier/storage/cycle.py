@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from notifier.errors import TryLater
-from notifier.model import Entry
+from notifier.model import Entry, Written
 from notifier.storage.database import PRAGMAS
 from notifier.storage.failures import failure
 from notifier.storage.journal import SALT_BYTES
@@ -104,12 +104,15 @@ async def open_cycle(path: Path) -> AsyncIterator[Cycle]:
 
 def append(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     """storage.journal.append on this connection: in order, in the caller's transaction, each with a random salt."""
-    listed = list(entries)
-    salts = secrets.token_bytes(SALT_BYTES * len(listed))
+    append_written(connection, [entry.written() for entry in entries])
+
+
+def append_written(connection: sqlite3.Connection, entries: Sequence[Written]) -> None:
+    """:func:`append` of entries whose bytes are there."""
+    if not entries:
+        return
+    salts = secrets.token_bytes(SALT_BYTES * len(entries))
     connection.executemany(
-        "INSERT INTO entries (kind, subject, salt, body) VALUES (?, ?, ?, ?)",
-        [
-            (entry.kind, entry.subject, salts[SALT_BYTES * place : SALT_BYTES * (place + 1)], entry.canonical())
-            for place, entry in enumerate(listed)
-        ],
+        "INSERT INTO entries (salt, kind, subject, delivery_id, body) VALUES (?, ?, ?, ?, ?)",
+        [(salts[SALT_BYTES * place : SALT_BYTES * (place + 1)], *written) for place, written in enumerate(entries)],
     )

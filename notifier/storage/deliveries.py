@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
+from typing import NamedTuple
 
 # Mail that was approved. The words of the partial index deliveries_due, so that SQLite uses it.
 _WAITING = "channel = 'mail' AND state IN ('queued', 'deferred') AND batch_id IS NOT NULL"
@@ -54,8 +55,10 @@ _NEXT_OF_LANE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Informed:
+# What is made for every message is a NamedTuple: as immutable as a frozen dataclass, and made in a tenth of its time.
+
+
+class Informed(NamedTuple):
     """A person whom a delivery informs. ``own_*``: the person's own contact, if it is not the one written to."""
 
     sender: str
@@ -64,9 +67,11 @@ class Informed:
     own_identity: bytes | None
     own_sealed: bytes | None
 
+    def __repr__(self) -> str:
+        return "Informed()"
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+
+class Claim(NamedTuple):
     """A delivery and what its attempt needs; the personal part still sealed. Times in milliseconds since 1970 UTC."""
 
     id: int
@@ -92,14 +97,16 @@ class Claim:
     has_second: bool = False
     informed: tuple[Informed, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Claim({self.id}, attempt {self.attempt})"
+
     def at(self, now_ms: int) -> Claim:
         """The same as if its attempt had begun now (a dry run's)."""
-        return replace(self, started_ms=now_ms, first_ms=self.first_ms or now_ms)
+        return self._replace(started_ms=now_ms, first_ms=self.first_ms or now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A step out of SENDING: the new state and what goes with it."""
+class Move(NamedTuple):
+    """A step out of SENDING: the new state and what goes with it, in the order of :data:`_MOVE`."""
 
     state: str
     now_ms: int
@@ -109,9 +116,8 @@ class Move:
     observe_until_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
-    """How one attempt ended. ``reply``: redacted; ``reply_sealed``: verbatim."""
+class AttemptRow(NamedTuple):
+    """How one attempt ended, in the order of its columns. ``reply``: redacted; ``reply_sealed``: verbatim."""
 
     outcome: str
     phase: str
@@ -121,6 +127,9 @@ class AttemptRow:
     reply_sealed: bytes | None
     notice_sha256: str
     ended_ms: int
+
+    def __repr__(self) -> str:
+        return f"AttemptRow({self.outcome}, {self.phase})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +218,8 @@ def fetch(connection: Connection, ids: Iterable[int]) -> list[Claim]:
     # mailbox, which is somebody else's.
     others = [row[0] for row in rows if row[15] != "own" or row[21] == "dependant"]
     theirs = _informed(connection, others) if others else {}
-    return [
-        replace(held, informed=theirs[held.id]) if held.id in theirs else held
-        for held in (Claim(*row[:21]) for row in rows)
-    ]
+    # The last column gives way to the persons informed.
+    return [Claim._make((*row[:-1], theirs.get(row[0], ()))) for row in rows]
 
 
 def informed(connection: Connection, delivery_id: int) -> tuple[Informed, ...]:
@@ -232,7 +239,7 @@ _INFORMED = (
 
 def _informed(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Informed, ...]]:
     rows = connection.execute(_INFORMED, {"ids": json.dumps(list(ids))})
-    return {number: tuple(Informed(*row[1:]) for row in group) for number, group in groupby(rows, itemgetter(0))}
+    return {number: tuple(Informed._make(row[1:]) for row in group) for number, group in groupby(rows, itemgetter(0))}
 
 
 def spread(
@@ -295,17 +302,7 @@ _MOVE = (
 
 
 def _step(held: Claim, step: Move) -> tuple[object, ...]:
-    return (
-        str(step.state),
-        step.now_ms,
-        step.due_ms,
-        step.retries,
-        step.doubts,
-        step.observe_until_ms,
-        held.id,
-        held.attempt,
-        held.epoch,
-    )
+    return (*step, held.id, held.attempt, held.epoch)
 
 
 def move(connection: Connection, held: Claim, step: Move) -> bool:
@@ -364,25 +361,9 @@ def resend(connection: Connection, *, state: str, now_ms: int, wave_id: int | No
 def add_attempts(connection: Connection, attempts: Iterable[tuple[Claim, AttemptRow]], *, late: bool) -> None:
     """Write down how attempts ended. A second late report of the same attempt adds nothing."""
     connection.executemany(
-        "INSERT INTO attempts (delivery_id, number, outcome, late, phase, code, enhanced, reply, reply_sealed, "
-        "notice_sha256, started_ms, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [
-            (
-                held.id,
-                held.attempt,
-                str(row.outcome),
-                late,
-                str(row.phase),
-                row.code,
-                row.enhanced,
-                row.reply,
-                row.reply_sealed,
-                row.notice_sha256,
-                held.started_ms,
-                row.ended_ms,
-            )
-            for held, row in attempts
-        ],
+        "INSERT INTO attempts (delivery_id, number, late, started_ms, outcome, phase, code, enhanced, reply, "
+        "reply_sealed, notice_sha256, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(held.id, held.attempt, late, held.started_ms, *row) for held, row in attempts],
     )
 
 

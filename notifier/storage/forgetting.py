@@ -161,7 +161,10 @@ async def foreign_fields(connection: AsyncConnection, sha256: str) -> AsyncItera
 async def entries_of(connection: AsyncConnection, sha256: str) -> list[bytes]:
     """The bodies of the entries `file_forgotten` about a file, oldest first."""
     found = await connection.execute(
-        text("SELECT body FROM entries WHERE subject = :sha256 AND kind = 'file_forgotten' ORDER BY id"),
+        text(
+            "SELECT body FROM entries WHERE subject = :sha256 AND delivery_id IS NULL AND kind = 'file_forgotten' "
+            "ORDER BY id"
+        ),
         {"sha256": sha256},
     )
     return list(found.scalars())

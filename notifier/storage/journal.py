@@ -92,12 +92,25 @@ async def of_subjects(connection: AsyncConnection, subjects: Iterable[str], size
     """The sealed entries about ``subjects`` among the first ``size``, in order of leaf index."""
     found: list[LeafRow] = []
     for subject in sorted(set(subjects)):
-        rows = await connection.execute(
-            text(_LEAF + "WHERE e.subject = :subject AND l.leaf_index < :size ORDER BY l.leaf_index"),
-            {"subject": subject, "size": size},
-        )
+        rows = await connection.execute(text(OF_SUBJECT), {"subject": subject, "token": _bytes(subject), "size": size})
         found.extend(LeafRow(*row) for row in rows)
     return sorted(found, key=lambda leaf: leaf.index)
+
+
+# What attempts said of a delivery is found by the delivery's id (tables.JournalEntry), all else by the subject.
+OF_SUBJECT = (
+    f"{_LEAF}WHERE e.subject = :subject AND e.delivery_id IS NULL AND l.leaf_index < :size UNION ALL "  # noqa: S608
+    f"{_LEAF}WHERE e.delivery_id = (SELECT id FROM deliveries WHERE token = :token) AND e.subject = :subject "
+    "AND l.leaf_index < :size"
+)
+
+
+def _bytes(subject: str) -> bytes:
+    """A delivery's token, if the subject is one."""
+    try:
+        return bytes.fromhex(subject)
+    except ValueError:
+        return b""
 
 
 async def of_kind(connection: AsyncConnection, kind: str, size: int) -> list[LeafRow]:
@@ -116,9 +129,13 @@ async def last_at(connection: AsyncConnection) -> datetime | None:
 
 
 async def facts_of(connection: AsyncConnection, kind: str, subject: str) -> dict[str, Any] | None:
-    """The facts of the first entry of a kind about a subject, sealed or not yet; None if there is none."""
+    """The facts of the first entry of a kind about a subject, sealed or not yet; None if there is none. Not for what
+    attempts said of a delivery."""
     rows = await connection.execute(
-        text("SELECT body FROM entries WHERE subject = :subject AND kind = :kind ORDER BY id LIMIT 1"),
+        text(
+            "SELECT body FROM entries WHERE subject = :subject AND delivery_id IS NULL AND kind = :kind "
+            "ORDER BY id LIMIT 1"
+        ),
         {"subject": subject, "kind": kind},
     )
     body = rows.scalar_one_or_none()

@@ -543,10 +543,27 @@ class JournalEntry(SQLModel, table=True):
     __tablename__ = "entries"
     id: int | None = _id()  # type: ignore[assignment]
     kind: str
-    subject: str = Field(index=True)
+    subject: str
+    # Whose attempt it speaks of. These are nearly all entries, and their subject is a token: an index on it takes one
+    # page at random for each message, and of millions none is in memory. Ids come in order.
+    delivery_id: int | None = Field(default=None, sa_type=Id)
     salt: bytes
     body: bytes
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index(
+            "entries_subject",
+            "subject",
+            sqlite_where=text("delivery_id IS NULL"),
+            postgresql_where=text("delivery_id IS NULL"),
+        ),
+        Index(
+            "entries_delivery",
+            "delivery_id",
+            sqlite_where=text("delivery_id IS NOT NULL"),
+            postgresql_where=text("delivery_id IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
 
 class Leaf(SQLModel, table=True):

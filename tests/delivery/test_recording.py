@@ -62,3 +62,6 @@ def test_i4_together_and_one_by_one_alike(folder, vault, settings, how, late):
     assert told == wanted
     assert rows.one("SELECT COUNT(*) FROM attempts") == 5
     assert {entry["facts"]["relay"] for entry in rows.entries()} == {"relay.example:25"}
+    # Each is found by its delivery.
+    found = rows.all("SELECT e.subject, lower(hex(d.token)) FROM entries e JOIN deliveries d ON d.id = e.delivery_id")
+    assert len(found) == len(told) and all(subject == token for subject, token in found)

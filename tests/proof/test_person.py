@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -12,6 +14,7 @@ from notifier.errors import JournalError, OperatorError
 from notifier.proof.person import person_proof
 from notifier.proof.verifier import verify as standalone
 from notifier.proof.verify import verify
+from notifier.storage import journal
 from notifier.storage.database import open_database
 
 
@@ -44,6 +47,30 @@ def test_i9_a_persons_proof_holds(proof, story):
         assert verdict.counts == {"entries": 5, "in the journal": 30}
     kinds = [item["entry"]["kind"] for item in json.loads(proof.read_bytes())["entries"]]
     assert kinds == ["batch_approved", *["notification_frozen"] * 2, "delivery_deferred", "delivery_accepted"]
+
+
+def test_i9_what_a_cycle_wrote_of_attempts_is_found_by_their_delivery(story, tmp_path):
+    story.whole_campaign()
+    proofs = []
+    for number in range(2):
+        proofs.append(tmp_path / f"person{number}.json")
+        prove(story, reference(story, 1), proofs[-1])
+        story.run(
+            "UPDATE entries SET delivery_id = (SELECT id FROM deliveries WHERE lower(hex(token)) = subject) "
+            "WHERE kind LIKE 'delivery_%'"
+        )
+    by_subject, by_delivery = (json.loads(each.read_bytes())["entries"] for each in proofs)
+    assert by_delivery == by_subject and len(by_delivery) == 5
+
+
+def test_an_entrys_subject_is_looked_up_along_indexes(story):
+    story.whole_campaign()
+    values = {"subject": "aa", "token": b"aa", "size": 1}
+    with closing(sqlite3.connect(story.folder / "campaign.db")) as database:
+        plan = [row[-1] for row in database.execute(f"EXPLAIN QUERY PLAN {journal.OF_SUBJECT}", values)]
+    for index in ("entries_subject", "entries_delivery"):
+        assert any(f"SEARCH e USING INDEX {index}" in step for step in plan)
+    assert not any(step.startswith("SCAN") for step in plan)
 
 
 def test_i8_it_reveals_nobody_else(proof, story, names):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -211,7 +211,7 @@ class Sender:
         claims = []
         for name in PROVIDERS:
             many = min(wished.leases[name].slots, room - len(claims))
-            claims += [replace(CLAIM, id=number * 1000 + len(claims) + one, provider=name) for one in range(many)]
+            claims += [CLAIM._replace(id=number * 1000 + len(claims) + one, provider=name) for one in range(many)]
         reserved = slots.reserve(self.connection, wished, moved, None, claims)
         if (claims or self.queue) and lease.until != lease.was:
             assert rows.lease(self.connection, RELAY, lease.was, lease.until)

@@ -115,7 +115,7 @@ class Life(RuleBasedStateMachine):
         decision = decide(held, outcome, now=self.now, policy=POLICY, roll=0.0)
         fate = record(self.db, VAULT, Ended(held, outcome, self.now), decision)
         assert fate.late
-        waits = State(before[0]) in (State.IN_DOUBT, State.QUEUED, State.DEFERRED)
+        waits = State(before[0]) in (State.IN_DOUBT, State.QUEUED, State.DEFERRED, State.UNMADE)
         if kind is Kind.ACCEPTED and waits:
             assert self.state is State.ACCEPTED
             self.accepted = True

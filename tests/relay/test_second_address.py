@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from notifier.delivery.envelopes import prepare
@@ -77,5 +75,5 @@ def test_I2_the_recipient_is_one_of_the_contacts_own_addresses(rows, vault, sett
     connection.close()
     ready = prepare(held, vault, settings.sender("clairval"), TinyNotice(), frozenset())
     assert ready.envelope is not None and ready.envelope.recipient == FIRST
-    wrong = dataclasses.replace(held, is_second=True)  # a second address that the contact has not
+    wrong = held._replace(is_second=True)  # a second address that the contact has not
     assert prepare(wrong, vault, settings.sender("clairval"), TinyNotice(), frozenset()).envelope is None

@@ -67,13 +67,27 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("entries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_entries_subject"), ["subject"], unique=False)
+        batch_op.create_index(
+            "entries_delivery",
+            ["delivery_id"],
+            unique=False,
+            sqlite_where=sa.text("delivery_id IS NOT NULL"),
+            postgresql_where=sa.text("delivery_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "entries_subject",
+            ["subject"],
+            unique=False,
+            sqlite_where=sa.text("delivery_id IS NULL"),
+            postgresql_where=sa.text("delivery_id IS NULL"),
+        )
 
     op.create_table(
         "exposure_sets",
@@ -751,7 +765,16 @@ def downgrade() -> None:
     op.drop_table("imports")
     op.drop_table("exposure_sets")
     with op.batch_alter_table("entries", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_entries_subject"))
+        batch_op.drop_index(
+            "entries_subject",
+            sqlite_where=sa.text("delivery_id IS NULL"),
+            postgresql_where=sa.text("delivery_id IS NULL"),
+        )
+        batch_op.drop_index(
+            "entries_delivery",
+            sqlite_where=sa.text("delivery_id IS NOT NULL"),
+            postgresql_where=sa.text("delivery_id IS NOT NULL"),
+        )
 
     op.drop_table("entries")
     op.drop_table("clear_files")
