@@ -7,9 +7,9 @@ apart, which is the attempt's own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from notifier.campaign import Sender
 from notifier.delivery import replies
@@ -37,15 +37,24 @@ class Notice(Protocol):
 NoticeFor = Callable[[int, int], Awaitable[Notice]]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Ready:
+class Ready(NamedTuple):
     """A message that may go out. ``envelope``: None when no command can carry the address; ``wire``: the message as
-    it goes out, dot-stuffed, with its final dot."""
+    it goes out, dot-stuffed, with its final dot; ``named``, ``listed``, ``also``: what :attr:`forbidden` is made of."""
 
     envelope: Envelope | None
     wire: bytes
-    forbidden: tuple[str, ...]
     notice_sha256: str
+    named: tuple[Contact, ...]
+    listed: frozenset[str]
+    also: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Ready({self.envelope!r}, …)"
+
+    @property
+    def forbidden(self) -> tuple[str, ...]:
+        """What a reply may not say (I8)."""
+        return replies.values(self.named, self.listed) + self.also
 
 
 def prepare(
@@ -66,38 +75,36 @@ def prepare(
     contact = Contact.of(vault.unseal("contact", held.identity, held.sealed))
     others = [_contact(vault, one.identity, one.sealed, one.own_identity, one.own_sealed) for one in held.informed]
     token = held.token.hex()
-    forbidden = replies.values([contact, *others], listed)
     own = contact.second_email if held.is_second else contact.email
     recipient = diversion.address(own) if diversion else own
     path = sendable(recipient)
     if path is None:
-        return Ready(None, b"", forbidden, "")
+        return Ready(None, b"", "", (contact, *others), listed)
     # A notice of somebody's own that goes to the contract's mailbox (DESIGN 7) greets that person, not the holder.
     elsewhere = held.form == Form.OWN and held.informed and held.informed[0].own_identity is not None
     reader = others[0] if elsewhere else contact
     if reader.email != recipient:
-        reader = replace(reader, email=recipient)
+        reader = reader._replace(email=recipient)
+    back = return_path(vault, held.token, sender.bounce_domain or sender.from_domain)
     fields = PersonalFields(reader, vault.reference(token), _concerned(held.form, others) if others else ())
-    started = from_ms(held.started_ms)
+    started = _instant(held.started_ms)
     parts = notice.parts(fields, to=recipient, message_id=f"<{token}@{sender.from_domain}>", date=started)
     message = b"".join(parts)
     if signer is not None:
         message = signer.signed(message, at=started)
         parts = [message]
-    envelope = Envelope(
-        return_path=return_path(vault, held.token, sender.bounce_domain or sender.from_domain),
-        recipient=recipient,
-        path=path,
-        message=message,
-        token=token,
-    )
+    envelope = Envelope(back, recipient, path, message, token)
     verify(envelope, recipient)
+    also: tuple[str, ...] = ()
     if diversion:
         diversion.verify(envelope)
-        forbidden = (*forbidden, recipient, recipient.partition("@")[0])
-    return Ready(
-        envelope, wire(envelope, parts), forbidden, vault.blinded_sha256("notice", held.token, held.attempt, message)
-    )
+        also = (recipient, recipient.partition("@")[0])
+    notice_sha256 = vault.blinded_sha256("notice", held.token, held.attempt, message)
+    return Ready(envelope, wire(envelope, parts), notice_sha256, (contact, *others), listed, also)
+
+
+# What a cycle claims has begun at one instant.
+_instant = lru_cache(maxsize=64)(from_ms)
 
 
 def _contact(
@@ -115,5 +122,5 @@ def _concerned(form: str, others: list[Contact]) -> tuple[str, ...]:
     if form == Form.ESTABLISHMENTS:
         return tuple(sorted({one.company or one.full_name for one in others}))
     if form == Form.CHILDREN:
-        return tuple(sorted(replace(one, civility="").full_name for one in others))
+        return tuple(sorted(one._replace(civility="").full_name for one in others))
     return ()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from notifier.errors import NotifierError
 
 # What may stand between < and > in MAIL and RCPT: no space, no control, no angle bracket (RFC 5321 4.1.2).
 _PATH = re.compile(r"[^\x00-\x20\x7f<>]{1,256}")
-_TO = re.compile(rb"To:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n", re.IGNORECASE)
+_USUAL = re.compile(r"[!-;=?-~]{1,128}@[!-;=?A-~]{1,127}")  # such a path as it stands, its last "@" between both
+_FOLDED = (b" ", b"\t")  # what begins a line that goes on with the header before it (RFC 5322 2.2.3)
 _XTEXT = re.compile(r"[!-*,-<>-~]{1,100}")  # RFC 3461 4: what needs no encoding
 
 
@@ -22,8 +23,7 @@ class EnvelopeError(NotifierError):
     """A message that must not go out: its envelope or its line ends are wrong. A bug in who made it."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Envelope:
+class Envelope(NamedTuple):
     """What one transaction carries. ``recipient`` as the contact has it; ``path``: as RCPT says it (an IDN domain
     in its A-label); ``message``: complete, CRLF, not dot-stuffed; ``token``: the delivery's, hex (RFC 3461 ENVID)."""
 
@@ -49,10 +49,14 @@ def verify(envelope: Envelope, recipient: str) -> None:
     lowered = head.lower()
     if (count := lowered.count(b"\nto:")) != 1:
         raise EnvelopeError(f"delivery {envelope.token}: the message has {count} To headers instead of one")
-    named = _TO.match(head, lowered.find(b"\nto:") + 1)
-    if named is None:
+    start = lowered.find(b"\nto:") + len(b"\nto:")
+    end = head.find(b"\r\n", start)
+    while end >= 0 and head[end + 2 : end + 3] in _FOLDED:
+        end = head.find(b"\r\n", end + 2)
+    named = head[start:end].replace(b"\r\n", b"")
+    if end < 0 or b"\r" in named or b"\n" in named:
         raise EnvelopeError(f"delivery {envelope.token}: the message's To does not end")
-    written = named[1].replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "replace")
+    written = named.strip(b" \t").decode("utf-8", "replace")
     # The address alone, or a phrase of encoded words before it, in which neither "," nor "<" can stand (RFC 2047 5).
     phrase, bracket, address = written.partition("<")
     if written != envelope.path and not (address == f"{envelope.path}>" and bracket and "," not in phrase):
@@ -65,6 +69,8 @@ def verify(envelope: Envelope, recipient: str) -> None:
 
 def sendable(address: str) -> str | None:
     """The address as RCPT says it, its domain in A-labels (IDNA); None if no command can carry it."""
+    if _USUAL.fullmatch(address) is not None:
+        return address
     local, _, domain = address.rpartition("@")
     if not local or not domain:
         return None
