@@ -7,7 +7,7 @@ itself, in a loop that does nothing else: their sum is less than the whole, whic
 yardstick, always the same work, is measured in between: figures of two versions (PYTHONPATH says which) are compared in
 alternating runs and in yardsticks, for a machine's own speed drifts by a third.
 
-Run: python benchmarks/making.py CAMPAIGN [--most 20000] [--rounds 3] [--stages]
+Run: python benchmarks/making.py CAMPAIGN [--most 20000] [--rounds 3] [--together 1] [--stages]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tempfile import TemporaryDirectory
 
 from notifier.campaign import Settings, load
 from notifier.cli.loop import settle
-from notifier.delivery import replies
+from notifier.delivery import envelopes, replies
 from notifier.delivery.envelopes import Notice, Ready, prepare
 from notifier.delivery.outcomes import Phase, classify
 from notifier.delivery.record import ended
@@ -83,17 +83,30 @@ _OBJECT = {"name": "Exemple", "forename": "Camille", "lines": ["1 rue de l'Exemp
 _WORDS, _TEXT, _BLOCK = re.compile(rb"[^a-z]"), b"une phrase d'exemple, sans rien de personnel", bytes(26_000)
 
 
-def making(work: list[Work], vault: Vault, settings: Settings, listed: frozenset[str]) -> tuple[float, ...]:
+def making(
+    work: list[Work], vault: Vault, settings: Settings, listed: frozenset[str], together: int
+) -> tuple[float, ...]:
     """Microseconds of CPU for a message: to make it, and to end it; and for a yardstick."""
     rules = replies.load_rules(Path("no campaign here"))
     made: deque[tuple[Claim, Ready]] = deque()
     numbers, clock = count(), time.thread_time
     preparing = ending = measuring = 0.0
+
+    def prepared(turn: list[Work]) -> list[Ready]:
+        if together == 1:
+            return [prepare(held, vault, settings.sender(held.sender), notice, listed) for held, notice in turn]
+        found: list[Ready] = []
+        for start in range(0, len(turn), together):
+            some = turn[start : start + together]
+            orders = [envelopes.Order(held, settings.sender(held.sender), notice) for held, notice in some]
+            found += [one for one in envelopes.prepare_all(orders, vault, listed) if isinstance(one, Ready)]
+        return found
+
     for start in range(0, len(work), TURN):
         turn = work[start : start + TURN]
         begun = clock()
-        for held, notice in turn:
-            made.append((held, prepare(held, vault, settings.sender(held.sender), notice, listed)))
+        for held, ready in zip([held for held, _ in turn], prepared(turn), strict=True):
+            made.append((held, ready))
         preparing += clock() - begun
         begun = clock()
         yardstick()
@@ -147,6 +160,7 @@ def main() -> None:
     parser.add_argument("campaign", type=Path)
     parser.add_argument("--most", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--together", type=int, default=1, help="messages that are made step by step together")
     parser.add_argument("--stages", action="store_true")
     order = parser.parse_args()
     with TemporaryDirectory() as name:
@@ -156,7 +170,7 @@ def main() -> None:
         work = asyncio.run(claims(folder, settings, vault, order.most))
     listed = replies.listed_domains(replies.load_rules(Path("no campaign here")))
     settle()
-    rounds = [making(work, vault, settings, listed) for _ in range(order.rounds)]
+    rounds = [making(work, vault, settings, listed, order.together) for _ in range(order.rounds)]
     made, end, stick = (statistics.median(figures) for figures in zip(*rounds, strict=True))
     in_sticks = [statistics.median(each[place] / each[2] for each in rounds) for place in (0, 1)]
     print(
