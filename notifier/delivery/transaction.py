@@ -15,7 +15,7 @@ from notifier.errors import NotifierError
 # What may stand between < and > in MAIL and RCPT: no space, no control, no angle bracket (RFC 5321 4.1.2).
 _PATH = re.compile(r"[^\x00-\x20\x7f<>]{1,256}")
 _USUAL = re.compile(r"[!-;=?-~]{1,128}@[!-;=?A-~]{1,127}")  # such a path as it stands, its last "@" between both
-_FOLDED = (b" ", b"\t")  # what begins a line that goes on with the header before it (RFC 5322 2.2.3)
+_TO = re.compile(rb"To:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n(?![ \t])", re.IGNORECASE)
 _XTEXT = re.compile(r"[!-*,-<>-~]{1,100}")  # RFC 3461 4: what needs no encoding
 
 
@@ -49,14 +49,10 @@ def verify(envelope: Envelope, recipient: str) -> None:
     lowered = head.lower()
     if (count := lowered.count(b"\nto:")) != 1:
         raise EnvelopeError(f"delivery {envelope.token}: the message has {count} To headers instead of one")
-    start = lowered.find(b"\nto:") + len(b"\nto:")
-    end = head.find(b"\r\n", start)
-    while end >= 0 and head[end + 2 : end + 3] in _FOLDED:
-        end = head.find(b"\r\n", end + 2)
-    named = head[start:end].replace(b"\r\n", b"")
-    if end < 0 or b"\r" in named or b"\n" in named:
+    named = _TO.match(head, lowered.find(b"\nto:") + 1)
+    if named is None:
         raise EnvelopeError(f"delivery {envelope.token}: the message's To does not end")
-    written = named.strip(b" \t").decode("utf-8", "replace")
+    written = named[1].replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "replace")
     # The address alone, or a phrase of encoded words before it, in which neither "," nor "<" can stand (RFC 2047 5).
     phrase, bracket, address = written.partition("<")
     if written != envelope.path and not (address == f"{envelope.path}>" and bracket and "," not in phrase):

@@ -167,11 +167,16 @@ class CompiledNotice:
         return parts
 
     def _encoded_subject(self, values: PersonalValues, known: Mapping[str, bytes]) -> bytes:
-        words = [self._subject_words[0]]
-        for marker, piece in zip(self._subject[1::2], self._subject_words[1:], strict=True):
-            value = self._text.value(marker, values)
-            words += (known[value] if value in known else encoded_words(value), piece)
-        return FOLD.join([word for word in words if word])
+        words = []
+        for place, piece in enumerate(self._subject):
+            if place % 2:
+                value = self._text.value(piece, values)
+                word = known[value] if value in known else encoded_words(value)
+            else:
+                word = self._subject_words[place // 2]
+            if word:
+                words.append(word)
+        return FOLD.join(words)
 
     def _frame(self, sender: Sender, campaign: str) -> bytes:
         """The message without its personal headers, places where the bodies go."""
