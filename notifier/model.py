@@ -151,9 +151,9 @@ class Postal:
     city: str
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """Where a person can be reached, unsealed: exists in memory only, for the length of one cycle."""
+class Contact(NamedTuple):
+    """Where a person can be reached, unsealed: exists in memory only, for the length of one cycle. Does not print
+    itself (I8). (A tuple, because each message makes one: a frozen dataclass of so many fields costs twice as much.)"""
 
     name: str
     forename: str
@@ -166,6 +166,9 @@ class Contact:
     second_email: str = ""  # where a directory gives one beside the first
     is_protected: bool = False  # under guardianship: the address is that of whoever has charge of it
     guardian: str = ""  # its name, where a directory gives one
+
+    def __repr__(self) -> str:
+        return "Contact(…)"
 
     def fields(self) -> dict[str, Any]:
         """What is sealed: the non-empty fields."""
@@ -188,19 +191,19 @@ class Contact:
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Contact:
         """Inverse of :meth:`fields`."""
-        postal = fields.get("postal")
+        get, postal = fields.get, fields.get("postal")
         return cls(
-            name=fields.get("name", ""),
-            forename=fields.get("forename", ""),
-            civility=fields.get("civility", ""),
-            company=fields.get("company", ""),
-            email=fields.get("email", ""),
-            postal=Postal(tuple(postal[0]), postal[1], postal[2]) if postal else None,
-            birth_date=fields.get("birth_date", ""),
-            birth_name=fields.get("birth_name", ""),
-            second_email=fields.get("second_email", ""),
-            is_protected=bool(fields.get("is_protected")),
-            guardian=fields.get("guardian", ""),
+            get("name", ""),
+            get("forename", ""),
+            get("civility", ""),
+            get("company", ""),
+            get("email", ""),
+            Postal(tuple(postal[0]), postal[1], postal[2]) if postal else None,
+            get("birth_date", ""),
+            get("birth_name", ""),
+            get("second_email", ""),
+            bool(get("is_protected")),
+            get("guardian", ""),
         )
 
     @property
@@ -236,8 +239,7 @@ class SegmentKey:
     language: str
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalFields:
+class PersonalFields(NamedTuple):
     """The few personal values a notice is filled with. ``concerned``: names of the children or establishments that
     the notice is about (empty when it is about its reader)."""
 

@@ -47,6 +47,8 @@ CAMPAIGN, DRILL = "campaign", "drill"  # kinds of key
 # Crockford's base32: no I, L, O, U, so that a reference survives being read out on the phone.
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [left + right for left in _CROCKFORD for right in _CROCKFORD]
+_PURPOSES = ("case", "return", "blind")  # of tokens
+_decoded = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,6 +148,8 @@ class Vault:
         self._aead = AESGCM(seal)
         self._identity = hashlib.blake2b(key=identity, digest_size=DIGEST_BYTES)
         self._reference = hashlib.blake2b(key=reference, digest_size=DIGEST_BYTES)
+        # What each message asks for, begun once: a copy goes on where it stops.
+        self._begun = {purpose: _fed(self._reference, (purpose,)) for purpose in _PURPOSES}
         self._signing = Ed25519PrivateKey.from_private_bytes(signing)
 
     def __repr__(self) -> str:
@@ -160,7 +164,11 @@ class Vault:
 
     def unseal(self, kind: str, identity: bytes, sealed: bytes) -> dict[str, Any]:
         """Inverse of :meth:`seal`. Raises VaultError when key, row or bytes are not the ones that were sealed."""
-        fields: dict[str, Any] = json.loads(self.unseal_bytes(kind, identity, sealed).decode())
+        text = self.unseal_bytes(kind, identity, sealed).decode()
+        fields: dict[str, Any]
+        fields, end = _decoded(text)
+        if end != len(text):
+            fields = json.loads(text)  # which knows white space, and raises for anything else
         return fields
 
     def seal_bytes(self, kind: str, identity: bytes, plain: bytes) -> bytes:
@@ -218,7 +226,8 @@ class Vault:
 
     def token(self, *parts: str) -> bytes:
         """16 bytes that nobody without the key can guess: the name of a delivery in Message-ID and return path."""
-        return _keyed(self._reference, parts)
+        begun = self._begun.get(parts[0]) if parts else None
+        return _keyed(self._reference, parts) if begun is None else _keyed(begun, parts[1:])
 
     def tokens(self, parts: Iterable[str], endings: Iterable[Iterable[str]]) -> list[bytes]:
         """:meth:`token` of ``(*parts, *ending)`` for many endings at once."""
@@ -235,8 +244,11 @@ class Vault:
     def reference(self, *parts: str) -> str:
         """A case reference, ``XXXX-XXXX-XXXX``: 60 bits in Crockford's base32."""
         value = self.reference_number(*parts)
-        a, b, c, d, e, f = [_PAIRS[(value >> shift) & 1023] for shift in (50, 40, 30, 20, 10, 0)]
-        return f"{a}{b}-{c}{d}-{e}{f}"
+        two = _PAIRS
+        return (
+            f"{two[value >> 50]}{two[value >> 40 & 1023]}-"
+            f"{two[value >> 30 & 1023]}{two[value >> 20 & 1023]}-{two[value >> 10 & 1023]}{two[value & 1023]}"
+        )
 
     def reference_number(self, *parts: str) -> int:
         """The 60 bits that :meth:`reference` spells: what a look-up finds it by."""
@@ -348,8 +360,11 @@ def _keyed(base: Any, parts: Iterable[str]) -> bytes:
 
 def _fed(base: Any, parts: Iterable[str]) -> Any:
     state = base.copy()
-    encoded = [part.encode() for part in parts]
-    state.update(b"".join([len(part).to_bytes(4, "big") + part for part in encoded]))
+    packed = b""
+    for part in parts:
+        encoded = part.encode()
+        packed += len(encoded).to_bytes(4, "big") + encoded
+    state.update(packed)
     return state
 
 
@@ -371,6 +386,7 @@ _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[0-9A-Z]{4}){2,7}(?:[ \u00a0]?[
 _RIB = re.compile(
     r"(?<![0-9A-Za-z])\d{5}[ \u00a0]?\d{5}[ \u00a0]?[0-9A-Z]{11}[ \u00a0]?\d{2}(?![0-9A-Za-z])", re.IGNORECASE
 )
+_DIGITS = b"0123456789"
 _ROUNDED = re.compile(r"\b[1-8][.,]\d{4,14}E\+1[24]\b", re.IGNORECASE)
 
 
@@ -382,6 +398,10 @@ def redact(text: str, values: Iterable[str] = ()) -> str:
         text = _ADDRESS.sub(RECIPIENT, text)
     for value in sorted({value for value in values if len(value) > 1}, key=len, reverse=True):
         text = re.sub(re.escape(value), RECIPIENT, text, flags=re.IGNORECASE)
-    for pattern in (_IBAN, _RIB, _NIR, _ROUNDED):
-        text = pattern.sub(NUMBER, text)
+    text = _IBAN.sub(NUMBER, text)
+    # The others have twelve digits, or seven and "E+1": most replies have not. (Beyond ASCII there are more digits.)
+    raw = text.encode("utf-8", "surrogatepass")
+    if len(raw) > len(text) or len(raw) - len(raw.translate(None, _DIGITS)) >= 12 or "+1" in text:
+        for pattern in (_RIB, _NIR, _ROUNDED):
+            text = pattern.sub(NUMBER, text)
     return text

@@ -45,23 +45,23 @@ def listed_domains(rules: Rulebook) -> frozenset[str]:
 def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ...]:
     """What must not stand in a reply: of each contact the addresses, their local parts, their domains unless listed,
     and the names, whole and in parts."""
-    found: set[str] = set()
+    found: list[str] = []
     for contact in contacts:
-        found |= {contact.name, contact.forename, contact.company}
+        found += (contact.name, contact.forename, contact.company)
         for address in (contact.email, contact.second_email):
             if not address:
                 continue
             local, _, domain = address.rpartition("@")
-            found |= {address, local}
+            found += (address, local)
             if domain and domain.lower() not in listed:
-                found.add(domain)
+                found.append(domain)
                 if not domain.isascii():
-                    found.add(_a_label(domain))
+                    found.append(_a_label(domain))
         for name in (contact.name, contact.forename):
             if not name.isalpha():  # else it is its only part
-                found.add(name.strip(" '’-"))  # what stands at its ends may not stand in the reply
-                found |= {part for part in _PARTS.split(name) if len(part) >= _SHORT}
-    return tuple(value for value in found if len(value) > 1)
+                found.append(name.strip(" '’-"))  # what stands at its ends may not stand in the reply
+                found += [part for part in _PARTS.split(name) if len(part) >= _SHORT]
+    return tuple([value for value in found if len(value) > 1])
 
 
 def _a_label(domain: str) -> str:
@@ -87,14 +87,17 @@ def redacted(text: str, forbidden: Iterable[str]) -> str:
             readable = raw.decode()
         except UnicodeDecodeError:
             readable = raw.decode("latin-1")  # old French servers
-    line = redact(_BLANKS.sub(" ", readable).strip())
+    if not (readable.isascii() and readable.isprintable()) or "  " in readable:  # else single spaces stand in it
+        readable = _BLANKS.sub(" ", readable)
+    line = redact(readable.strip())
     plain = line.lower() if line.isascii() else _fold(line)[0]
-    folded = {value.lower() if value.isascii() else "".join(map(_plain, value)) for value in forbidden}
+    folded = [value.lower() if value.isascii() else "".join(map(_plain, value)) for value in forbidden]
     # What does not stand in the line now cannot come into it: each replacement leaves a mark that no value spans.
-    for value in sorted((one for one in folded if len(one) > 1 and one in plain), key=len, reverse=True):
-        line = "".join(
-            part if part in (RECIPIENT, "<number>") else _without(part, value) for part in _TOKENS.split(line)
-        )
+    if found := {value for value in folded if value in plain and len(value) > 1}:
+        for value in sorted(found, key=len, reverse=True):
+            line = "".join(
+                part if part in (RECIPIENT, "<number>") else _without(part, value) for part in _TOKENS.split(line)
+            )
     return line[:LONGEST]
 
 

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -299,7 +299,7 @@ class _Run:
 
     def _forbidden(self, specimen: Specimen | None) -> tuple[str, ...]:
         contact = specimen.fields.contact if specimen else Contact(name="", forename="")
-        return replies.values([replace(contact, email=self._to)], self._listed)
+        return replies.values([contact._replace(email=self._to)], self._listed)
 
     def _fate(self, specimen: Specimen, outcome: Outcome) -> SpecimenFate:
         reply = replies.redacted(outcome.text, self._forbidden(specimen))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from notifier.errors import NotifierError
 
 # What may stand between < and > in MAIL and RCPT: no space, no control, no angle bracket (RFC 5321 4.1.2).
 _PATH = re.compile(r"[^\x00-\x20\x7f<>]{1,256}")
-_TO = re.compile(rb"To:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n", re.IGNORECASE)
+_USUAL = re.compile(r"[!-;=?-~]{1,128}@[!-;=?A-~]{1,127}")  # such a path as it stands, its last "@" between both
+_TO = re.compile(rb"To:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n(?![ \t])", re.IGNORECASE)
 _XTEXT = re.compile(r"[!-*,-<>-~]{1,100}")  # RFC 3461 4: what needs no encoding
 
 
@@ -22,8 +23,7 @@ class EnvelopeError(NotifierError):
     """A message that must not go out: its envelope or its line ends are wrong. A bug in who made it."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Envelope:
+class Envelope(NamedTuple):
     """What one transaction carries. ``recipient`` as the contact has it; ``path``: as RCPT says it (an IDN domain
     in its A-label); ``message``: complete, CRLF, not dot-stuffed; ``token``: the delivery's, hex (RFC 3461 ENVID)."""
 
@@ -65,6 +65,8 @@ def verify(envelope: Envelope, recipient: str) -> None:
 
 def sendable(address: str) -> str | None:
     """The address as RCPT says it, its domain in A-labels (IDNA); None if no command can carry it."""
+    if _USUAL.fullmatch(address) is not None:
+        return address
     local, _, domain = address.rpartition("@")
     if not local or not domain:
         return None

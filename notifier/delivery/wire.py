@@ -5,7 +5,7 @@ bare line ends and for dots at line starts costs more than everything else that 
 changes, so it is looked at once, and a message costs what is its own, and the joints.
 
 Promises the bytes of :func:`notifier.delivery.transaction.body`, or its error (a property test holds the two equal):
-where a CR and its LF stand in two parts, that function itself decides.
+where anything is not as it usually is, that function itself decides.
 """
 
 from __future__ import annotations
@@ -15,39 +15,32 @@ from functools import lru_cache
 
 from notifier.delivery.transaction import Envelope, body
 
-# Fixed parts kept, about ten for a segment; a campaign has tens of segments.
-KEPT = 4096
+# Rows of fixed parts kept, one for a segment; a campaign has tens of segments.
+KEPT = 512
 
 
 def wire(envelope: Envelope, parts: Sequence[bytes]) -> bytes:
     """``body`` of the envelope's message, which is ``parts`` joined: a person's own and fixed ones in turn, a person's
     own first. Raises EnvelopeError as ``body`` does."""
-    pieces: list[bytes] = []
-    at_line_start = True
-    for place, part in enumerate(parts):
-        if not part:
-            continue
-        stuffed = _fixed(part) if place % 2 else _stuffed(part)
-        if stuffed is None:
-            return body(envelope)
-        if at_line_start and part[:1] == b".":
-            pieces.append(b".")
-        pieces.append(stuffed)
-        at_line_start = part[-2:] == b"\r\n"
-    if not at_line_start or not pieces:
+    fixed = _stuffed(tuple(parts[1::2])) if len(parts) % 2 == 0 else None
+    # Each of the person's own as if it began a line: a line end that one part leaves open and another closes, and a dot
+    # that may stand first on a line, are found at once.
+    own = b"\r\n" + b"\r\n".join(parts[::2])
+    if fixed is None or not own.count(b"\r\n") == own.count(b"\r") == own.count(b"\n") or b"\r\n." in own:
         return body(envelope)
-    pieces.append(b".\r\n")
+    pieces = [b""] * (2 * len(fixed) + 1)
+    pieces[:-1:2], pieces[1::2], pieces[-1] = parts[::2], fixed, b".\r\n"
     return b"".join(pieces)
 
 
-def _stuffed(part: bytes) -> bytes | None:
-    """The part with its dots at line starts doubled, its own first byte apart; None if a CR or LF in it is alone."""
-    if b"\n" not in part and b"\r" not in part:
-        return part
-    if not part.count(b"\r\n") == part.count(b"\r") == part.count(b"\n"):
+@lru_cache(maxsize=KEPT)
+def _stuffed(fixed: tuple[bytes, ...]) -> tuple[bytes, ...] | None:
+    """Fixed parts with their dots at line starts doubled; None if a CR or LF in them is alone, a dot stands first in
+    one of them, or the last does not end its line. (The hashes of the parts are made once and kept with them; then
+    they are found by their places in memory.)"""
+    if not fixed or not fixed[-1].endswith(b"\r\n"):
         return None
-    return part.replace(b"\r\n.", b"\r\n..")
-
-
-# The hash of a fixed part is made once and kept with it; then it is found by its place in memory.
-_fixed = lru_cache(maxsize=KEPT)(_stuffed)
+    for part in fixed:
+        if part.startswith(b".") or not part.count(b"\r\n") == part.count(b"\r") == part.count(b"\n"):
+            return None
+    return tuple([part.replace(b"\r\n.", b"\r\n..") for part in fixed])

@@ -68,13 +68,10 @@ class QuotedPrintable:
         return sum(map(len, self.fixed))
 
     def own(self, values: Sequence[str], known: dict[str, bytes]) -> list[bytes]:
-        parts = []
         for value in values:
-            quoted = known.get(value)
-            if quoted is None:
-                quoted = known[value] = _quoted_lines(value)
-            parts.append(quoted)
-        return parts
+            if value not in known:
+                known[value] = _quoted_lines(value)
+        return [known[value] for value in values]
 
 
 def _quoted_lines(value: str) -> bytes:

@@ -19,11 +19,12 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import lru_cache
+from typing import Any
 
 from notifier.campaign import Sender, Settings
 from notifier.errors import TemplateError
 from notifier.model import PersonalFields, SegmentKey, canonical_exposures
-from notifier.notices.bodies import EncodedBody, encoded_body
+from notifier.notices.bodies import EncodedBody, QuotedPrintable, encoded_body
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compose import Composition, compose
 from notifier.notices.encoding import FOLD, encoded_words, mailbox_address
@@ -41,7 +42,7 @@ _ATTRIBUTES = {
     Marker.CONCERNED_LINE.value: "concerned_line",
 }
 _SPECIAL = re.compile(r"[&<>\"']")
-_MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>", re.ASCII)
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class _Body:
     separator: str
     is_html: bool
     markers: tuple[str, ...]
+    places: tuple[int, ...]  # in PersonalValues, of what the markers become; none where a list of names is among them
 
     def value(self, marker: str, values: PersonalValues) -> str:
         attribute = _ATTRIBUTES.get(marker)
@@ -72,7 +74,13 @@ class _Body:
 
     def values(self, values: PersonalValues) -> list[str]:
         """What stands at each marker, in their order."""
-        return [self.value(marker, values) for marker in self.markers]
+        if not self.places:
+            return [self.value(marker, values) for marker in self.markers]
+        every: tuple[Any, ...] = values
+        found: list[str] = [every[place] for place in self.places]
+        if self.is_html and _SPECIAL.search("".join(found)):
+            return [html.escape(value) for value in found]
+        return found
 
     def filled(self, values: PersonalValues) -> str:
         return "".join(self.value(piece, values) if place % 2 else piece for place, piece in enumerate(self.pieces))
@@ -94,6 +102,12 @@ class CompiledNotice:
         self._html = _body(page.html, is_html=True)
         self._encoded_text = encoded_body(self._text.pieces[::2])
         self._encoded_html = encoded_body(self._html.pieces[::2])
+        # In quoted-printable a value is the same wherever it stands: both bodies get theirs at once, unless HTML has
+        # something to escape. (In base64 it depends on what stands before it.)
+        quoted = isinstance(self._encoded_text, QuotedPrintable) and isinstance(self._encoded_html, QuotedPrintable)
+        places = (*self._text.places, *self._html.places)
+        markers = len(self._text.markers) + len(self._html.markers)
+        self._places = places if quoted and len(places) == markers else ()
         self.segment_digest = _segment_digest(key)
         # To, Subject, Date and Message-ID stand before it.
         top, between, end = self._frame(sender, campaign).split(_PLACE)
@@ -140,11 +154,16 @@ class CompiledNotice:
             b"\r\n",
         ))  # fmt: skip
         parts = self._room.copy()
-        parts[::2] = (
-            head,
-            *self._encoded_text.own(self._text.values(values), quoted),
-            *self._encoded_html.own(self._html.values(values), quoted),
-        )
+        every: tuple[Any, ...] = values
+        own: list[str] = [every[place] for place in self._places]
+        if own and _SPECIAL.search("".join(own)) is None:
+            parts[::2] = (head, *self._encoded_text.own(own, quoted))
+        else:
+            parts[::2] = (
+                head,
+                *self._encoded_text.own(self._text.values(values), quoted),
+                *self._encoded_html.own(self._html.values(values), quoted),
+            )
         return parts
 
     def _encoded_subject(self, values: PersonalValues, known: Mapping[str, bytes]) -> bytes:
@@ -215,7 +234,10 @@ def _body(text: str, *, is_html: bool) -> _Body:
     if items:
         separator = f"</li>\n{items[0]}" if is_html else f"\n{items[0]}"
     pieces = tuple(_SPLIT.split(text))
-    return _Body(pieces, separator, is_html, pieces[1::2])
+    markers = pieces[1::2]
+    names = [_ATTRIBUTES.get(marker, "") for marker in markers]
+    places = tuple([PersonalValues._fields.index(name) for name in names]) if all(names) else ()
+    return _Body(pieces, separator, is_html, markers, places)
 
 
 def _segment_digest(key: SegmentKey) -> str:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from notifier.model import PersonalFields
 
@@ -89,9 +90,8 @@ def printable(name: str) -> str:
     return name.strip() if is_printable_name(name) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalValues:
-    """What the markers become, before any encoding. ``display_name``: for To; "" = none."""
+class PersonalValues(NamedTuple):
+    """What the markers become, before any encoding. ``display_name``: for To; "" = none. Does not print itself (I8)."""
 
     salutation: str
     name: str
@@ -100,11 +100,16 @@ class PersonalValues:
     concerned_line: str
     display_name: str
 
+    def __repr__(self) -> str:
+        return "PersonalValues(…)"
+
 
 def personal_values(fields: PersonalFields, words: Words) -> PersonalValues:
     """How this person is addressed. A person's forename and name, or the company (which is not greeted by name)."""
     contact = fields.contact
-    person = printable(f"{contact.forename} {contact.name}".strip())
+    person = f"{contact.forename} {contact.name}"
+    if _USUAL.fullmatch(person) is None or len(person) > NAME_LIMIT:
+        person = printable(person.strip())
     if not person and not (contact.forename or contact.name):
         company = printable(contact.company)
         salutation, name = words.neutral_salutation, company or words.neutral_name
@@ -113,5 +118,7 @@ def personal_values(fields: PersonalFields, words: Words) -> PersonalValues:
         salutation, name, display = words.salutation.replace("{name}", person), person, person
     else:
         salutation, name, display = words.neutral_salutation, words.neutral_name, ""
-    concerned = tuple(printable(one) or words.unnamed for one in fields.concerned)
+    if not fields.concerned:
+        return PersonalValues(salutation, name, fields.reference, (), "", display)
+    concerned = tuple([printable(one) or words.unnamed for one in fields.concerned])
     return PersonalValues(salutation, name, fields.reference, concerned, words.enumerate(concerned), display)

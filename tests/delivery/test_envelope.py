@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from notifier.delivery.transaction import Envelope, EnvelopeError, body, verify
+from notifier.delivery.transaction import Envelope, EnvelopeError, body, sendable, verify
 
 RECIPIENT = "lea@courriel.example"
 
@@ -39,7 +41,7 @@ def test_i2_any_other_to_is_refused(to):
 def test_i2_a_path_that_is_not_the_contacts_is_refused():
     good = envelope(RECIPIENT)
     with pytest.raises(EnvelopeError, match="the path of RCPT"):
-        verify(replace(good, path="autre@courriel.example"), RECIPIENT)
+        verify(good._replace(path="autre@courriel.example"), RECIPIENT)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +60,52 @@ def test_i2_an_internationalised_address_is_compared_too(recipient, path):
 def test_a_bare_cr_or_lf_never_goes_out(bad):
     good = envelope(RECIPIENT)
     with pytest.raises(EnvelopeError, match="bare CR or LF"):
-        body(replace(good, message=good.message + bad + b"\r\n"))
+        body(good._replace(message=good.message + bad + b"\r\n"))
+
+
+# -- the rule itself, as one pattern ---------------------------------------------------------------------------------
+
+TO = re.compile(rb"^To:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n(?![ \t])", re.IGNORECASE | re.MULTILINE)
+HEADS = st.lists(
+    st.one_of(
+        st.sampled_from([
+            f"To: {RECIPIENT}", f"to:\t<{RECIPIENT}>", f"To: x\r\n <{RECIPIENT}>", "To:", "Subject: To: x", "\r\n",
+            f"To: x\n <{RECIPIENT}>", f"To: x\r <{RECIPIENT}>", f"TO: =?utf-8?q?x?=\r\n\t\r\n <{RECIPIENT}>", "x: y",
+        ]),
+        st.text("\r\n \tTo:,<>a@é", max_size=8),
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(HEADS, st.sampled_from(["\r\n\r\nx\r\n", "\r\n", "", f"\r\n\r\nTo: {RECIPIENT}\r\n"]))
+@example([f"To: x\r\n <{RECIPIENT}>", "x: y"], "\r\n\r\nx\r\n")
+@example([f"To: {RECIPIENT}"], "\r\n")
+@example([f"To: x\n <{RECIPIENT}>"], "\r\n\r\nx\r\n")
+def test_i2_the_one_to_is_read_as_its_grammar_says(lines, end):
+    message = ("\r\n".join(lines) + end).encode()
+    head = message[: message.find(b"\r\n\r\n") + 2]
+    found = TO.search(head)
+    written = found[1].replace(b"\r\n", b"").strip(b" \t").decode() if found else ""
+    phrase, _, address = written.partition("<")
+    right = written == RECIPIENT or (address == f"{RECIPIENT}>" and "," not in phrase)
+    right = right and len(re.findall(rb"(?i)(?:^|\n)to:", head)) == 1
+    try:
+        verify(Envelope("bounces@b.example", RECIPIENT, RECIPIENT, message, "00"), RECIPIENT)
+    except EnvelopeError:
+        assert not right
+    else:
+        assert right
+
+
+@given(st.one_of(st.emails(), st.text("a@.<> é\x00\x7f~!", max_size=9), st.text("a@", min_size=250, max_size=260)))
+@example("a@b@c.example")
+@example("é@c.example")
+@example("a" * 200 + "@" + "b" * 56)
+@example("a" * 200 + "@" + "b" * 55)
+def test_i2_an_address_that_a_command_can_carry_is_carried_as_it_stands(address):
+    local, _, domain = address.rpartition("@")
+    carries = bool(local and domain) and len(address) <= 256 and not re.search(r"[\x00-\x20\x7f<>]", address)
+    if domain.isascii():
+        assert sendable(address) == (address if carries else None)
