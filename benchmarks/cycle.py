@@ -66,7 +66,7 @@ async def measured(folder: Path, messages: int, at_once: int) -> dict[str, float
 
         setattr(module, name, outer)
 
-    clocked(cycle.Cycle, "_transact")
+    clocked(cycle, "transact")
     clocked(turn, "record_all")
     clocked(traffic, "move")
     for name in ("move_all", "add_attempts", "claim", "fetch"):
@@ -105,8 +105,8 @@ async def measured(folder: Path, messages: int, at_once: int) -> dict[str, float
             ]
             if not ends:
                 raise SystemExit(f"only {done} messages were due")
-    spent["all"] = spent["decide"] + spent["_transact"] + spent["tell"]
-    spent["begin, commit"] = spent.pop("_transact") - spent["take_turn"]
+    spent["all"] = spent["decide"] + spent["transact"] + spent["tell"]
+    spent["begin, commit"] = spent.pop("transact") - spent["take_turn"]
     return {stage: nanoseconds / 1000 / done for stage, nanoseconds in spent.items()}
 
 

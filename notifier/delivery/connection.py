@@ -17,7 +17,7 @@ from notifier.delivery.outcomes import Outcome
 from notifier.delivery.pipeline import OnEnd, Patience, Pipeline, Transaction, take_over
 from notifier.delivery.relay import Relay, RelayRefused, session_facts
 from notifier.delivery.relays import Relays
-from notifier.delivery.transaction import Envelope
+from notifier.delivery.transaction import Posting
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
 from notifier.errors import OperatorError, RelayUnavailable
@@ -45,9 +45,9 @@ class Parcel(Transaction):
     __slots__ = ("claim", "ready")
 
     def __init__(
-        self, claim: Claim, ready: Ready, envelope: Envelope, on_begin: Callable[[], None], on_end: OnEnd
+        self, claim: Claim, ready: Ready, posting: Posting, on_begin: Callable[[], None], on_end: OnEnd
     ) -> None:
-        super().__init__(envelope, ready.wire, on_begin, on_end, claim.provider)
+        super().__init__(posting, on_begin, on_end, claim.provider)
         self.claim = claim
         self.ready = ready
 
@@ -151,8 +151,8 @@ class Connection:
         return self._parcel(made)
 
     def _parcel(self, made: Made) -> Parcel:
-        assert made.ready.envelope is not None
-        return Parcel(made.claim, made.ready, made.ready.envelope, self._outbox.begun, self._ended)
+        assert made.ready.posting is not None
+        return Parcel(made.claim, made.ready, made.ready.posting, self._outbox.begun, self._ended)
 
     # -- the session -----------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Connection:
         assert isinstance(parcel, Parcel) and self._relay is not None
         weather, relay, used = self._means.weather, self._relay.name, parcel.number > 1
         try:
-            weighed = weather.weigh(parcel.claim.id, outcome, used=used, to=parcel.envelope.path)
+            weighed = weather.weigh(parcel.claim.id, outcome, used=used, to=parcel.posting.path)
             self._outbox.end(parcel.claim, weighed, parcel.ready, relay)
         except Exception as error:
             # Called by the transport, where an exception would end nothing but the connection. The delivery stays

@@ -15,8 +15,8 @@ from notifier.campaign import Sender
 from notifier.delivery import replies
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.return_path import return_path
-from notifier.delivery.transaction import Envelope, EnvelopeError, sendable, verify
-from notifier.delivery.wire import wire
+from notifier.delivery.transaction import Envelope, EnvelopeError, Posting, body, sendable, verify
+from notifier.delivery.wire import is_usual, joined
 from notifier.dkim import Signer
 from notifier.model import Contact, Form, PersonalFields, from_ms
 from notifier.storage.deliveries import Claim
@@ -32,29 +32,27 @@ class Notice(Protocol):
     def parts(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> Sequence[bytes]:
         """The same in parts: this person's own and fixed ones in turn."""
 
+    @property
+    def fixed(self) -> tuple[bytes, ...]:
+        """The fixed ones, the same objects."""
+
 
 # The compiled notice of (batch id, segment id).
 NoticeFor = Callable[[int, int], Awaitable[Notice]]
 
 
 class Ready(NamedTuple):
-    """A message that may go out. ``envelope``: None when no command can carry the address; ``wire``: the message as
-    it goes out, dot-stuffed, with its final dot; ``named``, ``listed``, ``also``: what :attr:`forbidden` is made of."""
+    """A message that may go out. ``posting``: None when no command can carry the address; ``forbidden``: what a reply
+    may not say (I8); ``notice_sha256``: blinded, over the message as it goes out; ``own``: the person's own parts, of
+    which :func:`notifier.delivery.wire.joined` makes the wire, or none where that is made otherwise."""
 
-    envelope: Envelope | None
-    wire: bytes
-    notice_sha256: str
-    named: tuple[Contact, ...]
-    listed: frozenset[str]
-    also: tuple[str, ...] = ()
+    posting: Posting | None
+    forbidden: tuple[str, ...]
+    notice_sha256: str = ""
+    own: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Ready({self.envelope!r}, …)"
-
-    @property
-    def forbidden(self) -> tuple[str, ...]:
-        """What a reply may not say (I8)."""
-        return replies.values(self.named, self.listed) + self.also
+        return f"Ready({self.posting!r}, …)"
 
 
 class Order(NamedTuple):
@@ -140,7 +138,7 @@ def _open(draft: _Draft, vault: Vault, listed: frozenset[str], diversion: Divers
     draft.recipient = recipient = diversion.address(own) if diversion else own
     path = sendable(recipient)
     if path is None:
-        draft.made = Ready(None, b"", "", (contact, *others), listed)
+        draft.made = Ready(None, replies.values([contact, *others], listed))
     else:
         draft.path = path
 
@@ -181,8 +179,10 @@ def _address(draft: _Draft, vault: Vault, listed: frozenset[str], diversion: Div
 def _close(draft: _Draft, vault: Vault, listed: frozenset[str], diversion: Diversion | None) -> None:
     envelope, held = draft.envelope, draft.held
     notice_sha256 = vault.blinded_sha256("notice", held.token, held.attempt, envelope.message)
-    named = (draft.contact, *draft.others)
-    draft.made = Ready(envelope, wire(envelope, draft.parts), notice_sha256, named, listed, draft.also)
+    forbidden = replies.values([draft.contact, *draft.others], listed) + draft.also
+    own = tuple(draft.parts[::2]) if is_usual(draft.parts) else ()
+    sent = joined(own, draft.parts[1::2]) if own else body(envelope)
+    draft.made = Ready(Posting.of(envelope, sent), forbidden, notice_sha256, own)
 
 
 # What a cycle claims has begun at one instant.

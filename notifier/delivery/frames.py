@@ -1,61 +1,26 @@
-"""What a sender and its benches say to each other, and how: items, each with its length before it.
+"""How a sender and the processes beside it talk: items, pickled, each with its length before it, over two sockets.
 
-The items are pickled. Both ends are the same program, and nobody else holds an end of the pair of sockets.
+Both ends are the same program, and nobody else holds one. A process beside the sender (``python -m MODULE FD``) gets
+all that it works with over that pair, its keys too: nothing stands in arguments or variables. It ends when the sender
+does, however that ends, for then the pair closes.
 """
 
 from __future__ import annotations
 
 import pickle
+import signal
+import socket
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
-from notifier.campaign import Settings
-from notifier.delivery.envelopes import Notice, Ready
-from notifier.storage.deliveries import Claim
-from notifier.vault import Keys
+from notifier.errors import NotifierError
 
-READY = "ready"  # what a bench says first
+READY = "ready"  # what such a process says first
 
 _LENGTH = struct.Struct(">I")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Setup:
-    """What a bench is given first."""
-
-    keys: Keys
-    settings: Settings
-    folder: Path
-    listed: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Text:
-    """The compiled notice of a batch's segment, given before the first claim that needs it."""
-
-    batch_id: int
-    segment_id: int
-    notice: Notice
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Work:
-    """Claims whose messages are to be made."""
-
-    claims: tuple[Claim, ...]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Result:
-    """What became of a claim: a message, the code of what is wrong with this one, or an error that is everybody's."""
-
-    claim_id: int
-    ready: Ready | None = None
-    code: str = ""
-    error: Exception | None = None
 
 
 def frame(item: object) -> bytes:
@@ -84,3 +49,34 @@ class Frames:
             start = end
             yield item
         del buffer[:start]
+
+
+def portable(error: Exception) -> Exception:
+    """The error as the other end can raise it."""
+    try:
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    except Exception:
+        again = None
+    if type(again) is type(error) and error.__cause__ is None:
+        return error
+    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+    told = type(error) if isinstance(error, NotifierError) else NotifierError
+    return told(f"{error}{cause}" if told is type(error) else f"{type(error).__name__}: {error}{cause}")
+
+
+Send = Callable[[object], None]
+
+
+def serve(work: Callable[[Iterator[Any], Send], None]) -> None:
+    """The main program of a process beside the sender: ``work`` with what comes in, and with what sends an answer."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the sender is asked to stop, and needs its processes until it has
+    # The sender may be gone at any moment.
+    with socket.socket(fileno=int(sys.argv[1])) as pair, suppress(BrokenPipeError, ConnectionResetError):
+        work(_received(pair), lambda item: pair.sendall(frame(item)))
+
+
+def _received(pair: socket.socket) -> Iterator[Any]:
+    frames = Frames()
+    while data := pair.recv(1 << 18):
+        yield from frames.feed(data)

@@ -8,33 +8,30 @@ comes first, while those start, and what they leave undone, is made here.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
-from notifier.delivery.envelopes import NoticeFor
-from notifier.delivery.frames import Result
+from notifier.delivery.envelopes import Notice, NoticeFor
+from notifier.delivery.orders import Result, Setup
 from notifier.delivery.outbox import Made, Outbox
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.recipe import Recipe
+from notifier.delivery.unmade import code_of
 from notifier.delivery.workbench import made
-from notifier.delivery.workshop import Workshop, processors
+from notifier.delivery.workshop import Workshop
 from notifier.storage.deliveries import Claim
 
-AT_ONCE = 8  # messages made, or given to a bench, at once
-MANY = 2_000  # messages to send from which benches are worth their start
-MOST_BENCHES = 4
+AT_ONCE = 24  # messages made, or given to a bench, at once
 
 
 class Maker:
-    """Makes the messages of one run. ``benches``: as ``[send] benches`` says."""
+    """Makes the messages of one run."""
 
-    def __init__(
-        self, recipe: Recipe, notice_for: NoticeFor, outbox: Outbox, folder: Path, benches: int | None
-    ) -> None:
+    def __init__(self, recipe: Recipe, notice_for: NoticeFor, outbox: Outbox, folder: Path) -> None:
         self._recipe = recipe
         self._notice_for = notice_for
         self._outbox = outbox
         self._folder = folder
-        self._benches = benches
         self._waiting: dict[int, tuple[Claim, float]] = {}  # at a bench, with the seconds they may wait then
         self._workshops: list[Workshop] = []
 
@@ -49,22 +46,19 @@ class Maker:
             for workshop in self._workshops:
                 workshop.close()
 
-    async def expect(self, count: int) -> None:
-        """So many messages will be wanted. Benches that somebody asked for are waited for, others begin when they
-        can."""
-        benches = self._benches
-        if benches is None:
-            benches = min(processors() - 1, MOST_BENCHES) if count >= MANY else 0
-        for _ in range(benches if hasattr(asyncio.get_running_loop(), "create_unix_connection") else 0):
+    async def hire(self, benches: int) -> None:
+        """So many benches; they begin when they can. Where there is no process to be had, it goes without."""
+        setup = Setup(self._recipe.vault.keys_for_making(), self._recipe.settings, self._folder, self._recipe.listed)
+        for _ in range(benches):
             workshop = Workshop(self._settle, self._take_back)
-            try:
-                await workshop.start(self._recipe, self._folder)
-            except OSError:
-                return  # no process to be had: it goes without
-            self._workshops.append(workshop)
-        if self._benches:
-            for workshop in self._workshops.copy():
-                await workshop.settled()
+            with suppress(OSError):
+                await workshop.start(setup)
+                self._workshops.append(workshop)
+
+    async def settled(self) -> None:
+        """Until each bench is ready, or gone."""
+        for workshop in self._workshops.copy():
+            await workshop.settled()
 
     async def _bring(self, claims: list[tuple[Claim, float]]) -> None:
         idle = min(
@@ -76,8 +70,7 @@ class Maker:
             self._waiting[claim.id] = claim, seconds
         wanted = [claim for claim, _ in claims]
         if idle is None or not await self._told(idle, wanted):
-            for claim in wanted:
-                await self._make(claim)
+            await self._make(wanted)
         else:
             idle.give(wanted)
 
@@ -92,17 +85,19 @@ class Maker:
                 workshop.tell(claim.batch_id, claim.segment_id, notice)
         return workshop.is_ready
 
-    async def _make(self, claim: Claim) -> None:
-        if not self._outbox.is_running():
-            self._waiting.pop(claim.id)
-            self._outbox.release(claim)
-            return
-        try:
-            notice = await self._notice_for(claim.batch_id, claim.segment_id)
-        except Exception as error:
-            self._settle(Result(claim.id, error=error))
-        else:
-            self._settle(made(self._recipe, claim, notice))
+    async def _make(self, claims: list[Claim]) -> None:
+        wanted: list[tuple[Claim, Notice]] = []
+        for claim in claims:
+            if not self._outbox.is_running():
+                self._waiting.pop(claim.id)
+                self._outbox.release(claim)
+                continue
+            try:
+                wanted.append((claim, await self._notice_for(claim.batch_id, claim.segment_id)))
+            except Exception as error:
+                self._settle(_failed(claim, error))
+        for result in made(self._recipe, wanted):
+            self._settle(result)
 
     def _settle(self, result: Result) -> None:
         outbox, ready = self._outbox, result.ready
@@ -115,7 +110,7 @@ class Maker:
             outbox.release(claim)
         elif not outbox.is_running():
             outbox.release(claim)
-        elif ready.envelope is None:
+        elif ready.posting is None:
             outbox.messages.made()
             outbox.begun()
             outcome = Outcome(Kind.REFUSED, Phase.RCPT, text="no command can carry this address")
@@ -130,3 +125,8 @@ class Maker:
         self._workshops.remove(workshop)
         if claims:
             self._outbox.claims.put_nowait([self._waiting.pop(claim.id) for claim in claims])
+
+
+def _failed(claim: Claim, error: Exception) -> Result:
+    code = code_of(error)
+    return Result(claim.id, error=error) if code is None else Result(claim.id, code=code)

@@ -26,7 +26,7 @@ from notifier.vault import Vault
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Made:
-    """A claim whose message is made. ``ready.envelope`` is there."""
+    """A claim whose message is made. ``ready.posting`` is there."""
 
     claim: Claim
     ready: Ready

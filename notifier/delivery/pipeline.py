@@ -32,7 +32,7 @@ import aiosmtplib
 from notifier.delivery.answers import NOT_SMTP, Answer, AnswerReader
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify, in_doubt, lost, timed_out
 from notifier.delivery.rules import OTHER, Rulebook
-from notifier.delivery.transaction import Envelope, EnvelopeError, body, commands, needs_utf8
+from notifier.delivery.transaction import Envelope, EnvelopeError, Posting, body, commands, needs_utf8
 
 LARGE = 65_536  # bytes; of a larger body the dot waits until the transport has room again
 LEAVE_SECONDS = 5.0  # for QUIT and the end of TLS
@@ -57,34 +57,31 @@ OnEnd = Callable[["Transaction", Outcome], None]
 
 
 class Transaction:
-    """One message's way over one session. ``wire``: the body, dot-stuffed, with its final dot (transaction.body);
-    ``on_begin`` is called when MAIL is written, ``on_end`` once, with the outcome; ``provider``: the recipient's."""
+    """One message's way over one session. ``on_begin`` is called when MAIL is written, ``on_end`` once, with the
+    outcome; ``provider``: the recipient's."""
 
     __slots__ = (
         "commands",
         "dot_out",
         "ended",
-        "envelope",
         "number",
         "on_begin",
         "on_end",
+        "posting",
         "provider",
         "recipient_taken",
-        "wire",
     )
 
     def __init__(
         self,
-        envelope: Envelope,
-        wire: bytes,
+        posting: Posting,
         on_begin: Callable[[], None],
         on_end: OnEnd,
         provider: str = OTHER,
     ) -> None:
-        if not wire.endswith(b"\r\n.\r\n"):
-            raise EnvelopeError(f"delivery {envelope.token}: the body has no end")
-        self.envelope = envelope
-        self.wire = wire
+        if not posting.wire.endswith(b"\r\n.\r\n"):
+            raise EnvelopeError(f"delivery {posting.token}: the body has no end")
+        self.posting = posting
         self.on_begin = on_begin
         self.on_end = on_end
         self.provider = provider
@@ -173,7 +170,7 @@ class Pipeline(asyncio.Protocol):
         """Begin the transaction now, else as soon as the current one's dot is out. One that the session's end
         overtakes before its MAIL was written comes back by :meth:`unstage`."""
         assert self.has_room
-        transaction.commands = commands(transaction.envelope, self._offers)
+        transaction.commands = commands(transaction.posting, self._offers)
         self._staged = transaction
         if self._current is None and (self.pipelines or not self._expected) and self._stands():
             self._write(self._begin())
@@ -281,7 +278,7 @@ class Pipeline(asyncio.Protocol):
         if transaction is None or self._current is not None or not self._may_begin():
             return b""
         self._staged = None
-        if needs_utf8(transaction.envelope) and "smtputf8" not in self._offers:
+        if needs_utf8(transaction.posting) and "smtputf8" not in self._offers:
             # RFC 6531 3.5: a mailbox that this relay cannot address. Not the person's fault, and no retry mends it.
             transaction.on_begin()
             transaction.end(self._judge(transaction, Phase.RCPT, 550, "5.6.7 the relay offers no SMTPUTF8"))
@@ -305,7 +302,7 @@ class Pipeline(asyncio.Protocol):
     def _write_body(self, transaction: Transaction) -> None:
         if not self._stands():
             return
-        wire = transaction.wire
+        wire = transaction.posting.wire
         if len(wire) > LARGE:
             # Until the dot is given to the transport, a loss is a safe loss.
             self._deadline = self._loop.time() + self._patience.block
@@ -373,7 +370,7 @@ class Pipeline(asyncio.Protocol):
             self._heard_command(cast(Phase, phase), transaction, code, text)
 
     def _judge(self, transaction: Transaction, phase: Phase, code: int, text: str) -> Outcome:
-        recipient = transaction.envelope.path
+        recipient = transaction.posting.path
         return classify(phase, code, text, rules=self._rules, provider=transaction.provider, recipient=recipient)
 
     def _last_words(self, phase: str, transaction: Transaction, answer: Answer) -> Outcome:
@@ -549,7 +546,8 @@ async def hand_over(pipeline: Pipeline, envelope: Envelope, wrote: Callable[[], 
     """One message on a session on which nothing is under way. MAIL is written before the first await, and ``wrote``
     called right after it (I6)."""
     ended: list[Outcome] = []
-    pipeline.submit(Transaction(envelope, body(envelope), lambda: None, lambda _, outcome: ended.append(outcome)))
+    posting = Posting.of(envelope, body(envelope))
+    pipeline.submit(Transaction(posting, lambda: None, lambda _, outcome: ended.append(outcome)))
     wrote()
     await pipeline.until(lambda: bool(ended) and pipeline.is_idle)
     pipeline.unstage()

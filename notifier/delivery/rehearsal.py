@@ -58,8 +58,8 @@ async def rehearse(
                     signer=signers.get(row.sender), diversion=diversion,
                 )  # fmt: skip
                 code = NO_COMMAND
-                if ready.envelope is not None:
-                    commands(ready.envelope, _OFFERS)
+                if ready.posting is not None:
+                    commands(ready.posting, _OFFERS)
                     tally.rendered += 1
                     continue
             except Exception as error:

@@ -23,6 +23,7 @@ from pathlib import Path
 from notifier.campaign import Settings
 from notifier.delivery import quota, slots, traffic
 from notifier.delivery.breakers import Doubts
+from notifier.delivery.clerical import Office
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.envelopes import NoticeFor
 from notifier.delivery.lanes import FOREVER_MS, Lane
@@ -32,9 +33,11 @@ from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
 from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
 from notifier.delivery.paces import Paces
+from notifier.delivery.partner import benches
 from notifier.delivery.recipe import Recipe
 from notifier.delivery.record import Fate, Policy, decide
 from notifier.delivery.recovery import recover
+from notifier.delivery.registry import Registry
 from notifier.delivery.relay import Relay, RelayRefused
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport, Tally
@@ -84,6 +87,7 @@ class Run:
         notice_for: NoticeFor,
         recipe: Recipe,
         folder: Path,
+        database: Path,
         mail_log: MailLog,
         order: Order,
         clock: Callable[[], datetime],
@@ -92,6 +96,7 @@ class Run:
         self._on_progress = on_progress
         self._cycle = cycle
         self._vault = vault
+        self._database = database
         self._settings = settings
         self._relays = relays
         self._mail_log = mail_log
@@ -103,7 +108,8 @@ class Run:
         self._outbox = Outbox(vault, clock)
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
-        self._maker = Maker(recipe, notice_for, self._outbox, folder, settings.send.benches)
+        self._maker = Maker(recipe, notice_for, self._outbox, folder)
+        self._registry: Registry | None = None
         self._means = Means(
             relays,
             self._outbox,
@@ -196,6 +202,8 @@ class Run:
                 self.stop()
                 raise
             finally:
+                if self._registry is not None:
+                    self._registry.close()
                 self._outbox.ending.set()
                 self._outbox.claims.put_nowait(None)
                 for _ in range(connections):
@@ -366,7 +374,7 @@ class Run:
             lanes=lanes,
         )
         self._writing_since = began = time.monotonic()
-        turn = await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
+        turn = await self._write(wish)
         self._writing_since = None
         self._cycles_taken += 1
         self._cycle_seconds += time.monotonic() - began
@@ -422,12 +430,35 @@ class Run:
         if self._waiting is None:
             waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
             self._waiting = waits + self._outstanding
-            await self._maker.expect(min(self._waiting, self._order.limit or self._waiting))
+            await self._hire(min(self._waiting, self._order.limit or self._waiting))
         if self._on_progress is not None:
             self._on_progress(self.look())
         _log.debug(
             "action=cycle recorded=%d claimed=%d outstanding=%d", len(turn.fates), len(turn.claims), self._outstanding
         )
+
+    async def _hire(self, messages: int) -> None:
+        """Processes beside this one, if so many messages are worth them. Those that somebody asked for are waited
+        for."""
+        wanted = self._settings.send.benches
+        count = benches(wanted, messages)
+        if not count:
+            return
+        await self._maker.hire(count)
+        office = Office(self._database, self._vault.keys_for_making(), self._relays.current.rules)
+        self._registry = Registry()
+        with suppress(OSError):
+            await self._registry.start(office)
+            if wanted:
+                await self._registry.settled()
+        if wanted:
+            await self._maker.settled()
+
+    async def _write(self, wish: Wish) -> Turn:
+        """One transaction: the clerk's, if there is one."""
+        if self._registry is not None and self._registry.is_ready:
+            return await self._registry.take(wish)
+        return await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
 
     def _over(self, turn: Turn) -> str:
         """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""

@@ -117,6 +117,7 @@ async def send(
                 notice_for=notice_for,
                 recipe=Recipe(vault, settings, listed, signers, Diversion.of(settings)),
                 folder=folder,
+                database=database.path,
                 mail_log=mail_log,
                 order=Order(wave_id, limit, wait, by),
                 clock=clock,

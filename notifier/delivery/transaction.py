@@ -37,6 +37,27 @@ class Envelope(NamedTuple):
         return f"Envelope(token={self.token!r}, …)"
 
 
+class Posting(NamedTuple):
+    """What a session is given of a message that was verified. ``size``: in bytes, before dots are doubled; ``wire``:
+    as it goes out (:func:`body`)."""
+
+    return_path: str
+    path: str
+    token: str
+    size: int
+    is_ascii: bool
+    wire: bytes
+
+    def __repr__(self) -> str:
+        return f"Posting(token={self.token!r}, …)"
+
+    @classmethod
+    def of(cls, envelope: Envelope, wire: bytes) -> Posting:
+        """``wire``: that of the envelope's message."""
+        message = envelope.message
+        return cls(envelope.return_path, envelope.path, envelope.token, len(message), message.isascii(), wire)
+
+
 def verify(envelope: Envelope, recipient: str) -> None:
     """Assert, at the moment of sending, that the envelope goes to the contact's address and to nobody else (I2). Raises
     EnvelopeError. :func:`body` asserts the rest."""
@@ -81,29 +102,29 @@ def sendable(address: str) -> str | None:
     return path if _PATH.fullmatch(path) else None
 
 
-def needs_utf8(envelope: Envelope) -> bool:
+def needs_utf8(posting: Posting) -> bool:
     """Whether only a relay with SMTPUTF8 can address this mailbox (RFC 6531 3.5)."""
-    return not envelope.path.isascii()
+    return not posting.path.isascii()
 
 
-def commands(envelope: Envelope, offers: Mapping[str, str]) -> tuple[bytes, bytes]:
+def commands(posting: Posting, offers: Mapping[str, str]) -> tuple[bytes, bytes]:
     """MAIL and RCPT, with CRLF. ``offers``: the extensions of EHLO, lower case, with their parameters."""
-    mail, rcpt = [f"MAIL FROM:<{envelope.return_path}>"], [f"RCPT TO:<{envelope.path}>"]
-    utf8 = needs_utf8(envelope)
+    mail, rcpt = [f"MAIL FROM:<{posting.return_path}>"], [f"RCPT TO:<{posting.path}>"]
+    utf8 = needs_utf8(posting)
     if "size" in offers:  # RFC 1870
-        mail.append(f"SIZE={len(envelope.message)}")
+        mail.append(f"SIZE={posting.size}")
     if utf8:
         mail.append("SMTPUTF8")
-    if "8bitmime" in offers and (utf8 or not envelope.message.isascii()):  # RFC 6152
+    if "8bitmime" in offers and (utf8 or not posting.is_ascii):  # RFC 6152
         mail.append("BODY=8BITMIME")
     if "dsn" in offers:
         # RFC 3461: headers alone come back, under a name that says nothing of the person. The notice is not copied
         # around, and failures and delays are reported to the return path.
-        mail.append(f"RET=HDRS ENVID={envelope.token}")
+        mail.append(f"RET=HDRS ENVID={posting.token}")
         rcpt.append("NOTIFY=FAILURE,DELAY")
     lines = (" ".join(mail), " ".join(rcpt))
     if any("\r" in line or "\n" in line for line in lines):
-        raise EnvelopeError(f"delivery {envelope.token}: a command would hold a line break")
+        raise EnvelopeError(f"delivery {posting.token}: a command would hold a line break")
     return lines[0].encode() + b"\r\n", lines[1].encode() + b"\r\n"
 
 

@@ -22,14 +22,24 @@ KEPT = 512
 def wire(envelope: Envelope, parts: Sequence[bytes]) -> bytes:
     """``body`` of the envelope's message, which is ``parts`` joined: a person's own and fixed ones in turn, a person's
     own first. Raises EnvelopeError as ``body`` does."""
-    fixed = _stuffed(tuple(parts[1::2])) if len(parts) % 2 == 0 else None
+    return joined(parts[::2], parts[1::2]) if is_usual(parts) else body(envelope)
+
+
+def is_usual(parts: Sequence[bytes]) -> bool:
+    """Whether :func:`joined` makes the wire of these parts, as it does of nearly all."""
     # Each of the person's own as if it began a line: a line end that one part leaves open and another closes, and a dot
     # that may stand first on a line, are found at once.
     own = b"\r\n" + b"\r\n".join(parts[::2])
-    if fixed is None or not own.count(b"\r\n") == own.count(b"\r") == own.count(b"\n") or b"\r\n." in own:
-        return body(envelope)
-    pieces = [b""] * (2 * len(fixed) + 1)
-    pieces[:-1:2], pieces[1::2], pieces[-1] = parts[::2], fixed, b".\r\n"
+    clean = own.count(b"\r\n") == own.count(b"\r") == own.count(b"\n") and b"\r\n." not in own
+    return clean and len(parts) % 2 == 0 and _stuffed(tuple(parts[1::2])) is not None
+
+
+def joined(own: Sequence[bytes], fixed: Sequence[bytes]) -> bytes:
+    """The wire of parts that are as they usually are: a person's own, and the fixed one behind each."""
+    stuffed = _stuffed(tuple(fixed))
+    assert stuffed is not None and len(own) == len(stuffed)
+    pieces = [b""] * (2 * len(stuffed) + 1)
+    pieces[:-1:2], pieces[1::2], pieces[-1] = own, stuffed, b".\r\n"
     return b"".join(pieces)
 
 

@@ -116,6 +116,7 @@ class CompiledNotice:
         fixed = [*plain[:-1], plain[-1] + between + rich[0], *rich[1:]]
         self._room = [b""] * (2 * len(fixed))  # a person's own parts go before each of them
         self._room[1::2] = fixed
+        self.fixed = tuple(fixed)
 
     def read(self, fields: PersonalFields) -> Reading:
         """The notice as this person sees it."""

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,26 +41,28 @@ class Cycle:
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """``work`` in one durable transaction; rolled back if it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transact, "IMMEDIATE", work)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, transact, self._connection, work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """``work`` on one consistent snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._transact, "DEFERRED", work)
+        reading = partial(transact, self._connection, work, mode="DEFERRED")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, reading)
 
-    def _transact(self, mode: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._connection
-        try:
-            # IMMEDIATE takes the write lock here, where the busy timeout waits for it.
-            _begin(connection, mode)
-            result = work(connection)
-            connection.execute("COMMIT")
-        except BaseException as error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise failure(error) from error
-            raise
-        return result
+
+def transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T], mode: str = "IMMEDIATE") -> T:
+    """``work`` in one transaction, durable when this returns; rolled back if it raises."""
+    try:
+        # IMMEDIATE takes the write lock here, where the busy timeout waits for it.
+        _begin(connection, mode)
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException as error:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise failure(error) from error
+        raise
+    return result
 
 
 def _begin(connection: sqlite3.Connection, mode: str) -> None:
@@ -80,7 +83,8 @@ def _begin(connection: sqlite3.Connection, mode: str) -> None:
                 connection.execute(f"BEGIN {mode}")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection for :func:`transact`, to be used from this thread alone."""
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
     for pragma in PRAGMAS:
         connection.execute(pragma)
@@ -93,7 +97,7 @@ async def open_cycle(path: Path) -> AsyncIterator[Cycle]:
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="cycle") as executor:
         try:
-            connection = await loop.run_in_executor(executor, _connect, path)
+            connection = await loop.run_in_executor(executor, connect, path)
         except sqlite3.Error as error:
             raise failure(error) from error
         try:

@@ -22,6 +22,8 @@ POSTAL = Postal(("3 rue des Saules",), "00000", "Clairval")
 class TinyNotice:
     """A renderer: a complete, personalised message."""
 
+    fixed = ()
+
     def render(self, fields: PersonalFields, *, to: str, message_id: str, date: datetime) -> bytes:
         address = mailbox_address(to, utf8=True)
         message = EmailMessage(policy=SMTP if address.isascii() else SMTPUTF8)

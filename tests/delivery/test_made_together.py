@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from notifier.delivery.envelopes import Order, Ready, prepare, prepare_all
-from notifier.delivery.transaction import body
 from notifier.errors import VaultError
 from notifier.model import Contact
 from notifier.storage.deliveries import Claim, Informed
@@ -54,11 +53,13 @@ def test_i2_together_as_one_by_one(sender):
     for order, one in zip(orders, made, strict=True):
         if isinstance(one, Ready):
             assert one == prepare(order.held, VAULT, order.sender, order.notice, LISTED)
-            assert one.envelope is None or one.wire == body(one.envelope)
+            if one.posting is not None:
+                message = one.posting.wire.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+                assert one.posting.size == len(message) and one.posting.is_ascii is message.isascii()
         else:
             with pytest.raises(type(one), match=str(one)):
                 prepare(order.held, VAULT, order.sender, order.notice, LISTED)
-    kinds = [type(one) if isinstance(one, Exception) else one.envelope and one.envelope.recipient for one in made]
+    kinds = [type(one) if isinstance(one, Exception) else one.posting and one.posting.path for one in made]
     addresses = ("m.lenoir@courriel.example", "léa@générale.example", "j.petit@ailleurs.example")
     assert kinds == [addresses[0], None, VaultError, addresses[1], addresses[0], None, addresses[2]]
 
@@ -67,4 +68,4 @@ def test_i8_what_is_ready_does_not_print_its_person(sender):
     held = claim(1, Contact("Lenoir", "Marie", email="m.lenoir@courriel.example"))
     ready = prepare(held, VAULT, sender, NOTICES[0], LISTED)
     assert set(ready.forbidden) == {"Lenoir", "Marie", "m.lenoir@courriel.example", "m.lenoir"}
-    assert "enoir" not in f"{ready!r} {ready.named!r} {ready.envelope!r}"
+    assert "enoir" not in f"{ready!r} {ready.posting!r}"

@@ -153,7 +153,7 @@ def test_i8_a_bench_has_no_key_that_signs_and_shows_none(rows, vault, settings, 
         return shown[0], shown[1]
 
     shown = asyncio.run(look())
-    assert results[0] is not None and results[0].envelope is not None
+    assert results[0] is not None and results[0].posting is not None
     keys = vault.keys_for_making()
     for key in (keys.seal, keys.identity, keys.reference):
         assert all(key not in one and key.hex().encode() not in one for one in shown)

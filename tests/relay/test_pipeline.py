@@ -16,7 +16,7 @@ from notifier.delivery.answers import LONGEST_LINE, AnswerReader
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.pipeline import LARGE, Patience, Pipeline, Transaction
 from notifier.delivery.replies import load_rules
-from notifier.delivery.transaction import Envelope, EnvelopeError, body
+from notifier.delivery.transaction import Envelope, EnvelopeError, Posting, body
 
 PATIENCE = Patience(300, 120, 180, 600)
 RULES = load_rules(Path("no campaign here"))
@@ -62,8 +62,7 @@ class Post:
         envelope = Envelope(f"bounces+{number}@m.example", recipient, recipient, message, f"{number:032x}")
         self.outcomes[number] = []
         return Transaction(
-            envelope,
-            body(envelope),
+            Posting.of(envelope, body(envelope)),
             lambda: self.begun.append(number),
             lambda _, outcome: self.outcomes[number].append(outcome),
         )
@@ -427,7 +426,7 @@ def test_i4_i5_any_sequence_of_behaviours(data, pipelining, count):
                 if model.dead and pipeline.is_open:
                     pipeline.connection_lost(None)
             if (staged := pipeline.unstage()) is not None:
-                back.append(int(staged.envelope.token, 16))
+                back.append(int(staged.posting.token, 16))
             assert wire.closing or pipeline.is_open
             judge(post, wire, model, back)
             waiting = back + waiting

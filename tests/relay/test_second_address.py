@@ -74,6 +74,6 @@ def test_I2_the_recipient_is_one_of_the_contacts_own_addresses(rows, vault, sett
     (held,) = fetch(connection, [1])
     connection.close()
     ready = prepare(held, vault, settings.sender("clairval"), TinyNotice(), frozenset())
-    assert ready.envelope is not None and ready.envelope.recipient == FIRST
+    assert ready.posting is not None and ready.posting.path == FIRST
     wrong = held._replace(is_second=True)  # a second address that the contact has not
-    assert prepare(wrong, vault, settings.sender("clairval"), TinyNotice(), frozenset()).envelope is None
+    assert prepare(wrong, vault, settings.sender("clairval"), TinyNotice(), frozenset()).posting is None

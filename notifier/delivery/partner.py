@@ -1,0 +1,115 @@
+"""The sender's end of a process beside it (frames.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from notifier.delivery.frames import READY, Frames, frame
+
+MANY = 2_000  # messages to send from which processes are worth their start
+MOST = 4
+
+_log = logging.getLogger(__name__)
+
+
+def processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def benches(wanted: int | None, messages: int) -> int:
+    """How many processes shall make so many messages. ``wanted``: as ``[send] benches`` says."""
+    if not hasattr(socket, "AF_UNIX"):
+        return 0
+    if wanted is not None:
+        return wanted
+    return min(processors() - 1, MOST) if messages >= MANY else 0
+
+
+class Partner(asyncio.Protocol):
+    """A process that runs ``module``. Whoever uses it says what is to be done with what it says (:meth:`heard`), and
+    when it is gone (:meth:`lost`)."""
+
+    module = ""
+
+    def __init__(self) -> None:
+        self._frames = Frames()
+        self._transport: asyncio.Transport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.is_ready = False
+        self._told = asyncio.Event()  # it is ready, or never will be
+
+    async def start(self, setup: object) -> None:
+        """Start it, and give it what it works with. Raises OSError when there is no process to be had."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptor = theirs.fileno()
+            try:
+                # A session of its own: what a terminal tells the sender is not for it.
+                self._process = subprocess.Popen(  # noqa: S603  (our own program)
+                    [sys.executable, "-m", self.module, str(descriptor)],
+                    pass_fds=[descriptor],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError:
+                ours.close()
+                raise
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+        self.send(setup)
+
+    async def settled(self) -> None:
+        """Until it is ready, or gone."""
+        await self._told.wait()
+
+    def send(self, item: object) -> None:
+        """Say something to it; nothing when it is gone."""
+        if self._transport is not None:
+            self._transport.write(frame(item))
+
+    def close(self) -> None:
+        """The end of it, and of what it was doing."""
+        process, self._process = self._process, None
+        if self._transport is not None:
+            self._transport.abort()
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+    def heard(self, item: Any) -> None:
+        """It says something."""
+        raise NotImplementedError
+
+    def lost(self) -> None:
+        """It has ended, and nobody closed it."""
+        raise NotImplementedError
+
+    # -- what the transport does ---------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        for item in self._frames.feed(data):
+            if item == READY:
+                self.is_ready = True
+                self._told.set()
+            else:
+                self.heard(item)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport, self.is_ready = None, False
+        self._told.set()
+        if self._process is not None:
+            _log.warning("action=process_ended module=%s pid=%d", self.module, self._process.pid)
+            self.lost()
