@@ -353,7 +353,7 @@ def compare_sizes(prepared: Path, port: int, rows: int) -> None:
             notifier(folder, "resume")  # as every command does at its end, it seals the entries that were added
             built = time.perf_counter() - began
             # All in one process: what is counted is its CPU alone.
-            chosen = {"relay__port": port, "relay__connections": SESSIONS, "send__benches": 0}
+            chosen = {"relay__port": port, "relay__connections": SESSIONS, "send__processes": 0}
             command, environment = _command(folder, "send", **chosen)
             costs.append(flat.watched(command, environment, folder / "campaign.db"))
         print(

@@ -115,8 +115,9 @@ class Launcher:
     async def begin(self, *arguments: str, connections: int = 4, **overrides: object) -> Child:
         self._number += 1
         output = self._logs / f"run-{self._number:04}.txt"
-        # Every other one has its messages made by another process.
-        environment = {"NOTIFIER_RELAY__CONNECTIONS": str(connections), "NOTIFIER_SEND__BENCHES": str(self._number % 2)}
+        # Every third one works alone, every third one with a clerk, every third one with a clerk and a bench.
+        environment = {"NOTIFIER_RELAY__CONNECTIONS": str(connections)}
+        environment["NOTIFIER_SEND__PROCESSES"] = str(self._number % 3)
         environment |= {f"NOTIFIER_{key.upper()}": str(value) for key, value in overrides.items()}
         order = {
             "arguments": ["-C", str(self._folder), *arguments, "--yes", "--json"],
@@ -449,7 +450,7 @@ async def interrupt(stage: Stage) -> None:
 
 async def kill_the_bench(stage: Stage) -> None:
     """SIGKILL to the process that makes the messages: the sender goes on without."""
-    child = await stage.under_way(send__benches=1)
+    child = await stage.under_way(send__processes=1)
     if child is None:
         return
     for bench in children(child.pid):

@@ -221,15 +221,16 @@ class SendSection(_Frozen):
 
     ``metrics_port``: where a running `send` answers Prometheus, on ``metrics_host`` (0 = nowhere).
 
-    ``benches``: processes that make messages beside the one that sends them; None = for a list of 2,000 or more one for
-    each processor but one, 4 at most; 0 = the sender makes them itself."""
+    ``processes``: beside the one that sends; the first writes the journal, and the messages are made by the others, or
+    where there are none by the first. None = for a list of 2,000 or more one for each processor but one, 4 at most; 0 =
+    the sender does all of it itself."""
 
     on_pause_command: tuple[Text, ...] = ()
     on_finish_command: tuple[Text, ...] = ()
     command_seconds: Annotated[float, Field(gt=0, le=600)] = 30
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: Text = "127.0.0.1"
-    benches: Annotated[int, Field(ge=0, le=32)] | None = None
+    processes: Annotated[int, Field(ge=0, le=32)] | None = None
 
     @field_validator("on_pause_command", "on_finish_command", mode="before")
     @classmethod

@@ -3,11 +3,12 @@ goes as bare tuples, which takes a fourth of the time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from notifier.delivery.orders import Setup
 from notifier.delivery.outcomes import Outcome
 from notifier.delivery.record import Decision, Ended, Fate
 from notifier.delivery.rules import Provider, Rulebook
@@ -18,11 +19,13 @@ from notifier.vault import Keys
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Office:
-    """What a clerk is given first. ``database``: its path; ``rules``: what replies mean, for the lanes."""
+    """What a clerk is given first. ``database``: its path; ``rules``: what replies mean, for the lanes; ``setup``: to
+    make the messages of what it claims, None = others make them."""
 
     database: Path
     keys: Keys
     rules: Rulebook
+    setup: Setup | None
 
 
 class Asked(NamedTuple):
@@ -46,16 +49,19 @@ class Asked(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What came of it, on its way back: one fate for each end, in their order."""
+    """What came of it, on its way back: one fate for each end, in their order. ``making``: the ids of the claims whose
+    results will follow."""
 
     turn: Turn
     fates: tuple[tuple[str, bool, str], ...]
     claims: tuple[tuple[Any, ...], ...]
+    making: frozenset[int]
 
     @classmethod
-    def of(cls, turn: Turn) -> Taken:
+    def of(cls, turn: Turn, making: Iterable[Claim]) -> Taken:
         fates = tuple((fate.kind, fate.late, fate.then) for fate in turn.fates)
-        return cls(replace(turn, fates=[], claims=[]), fates, tuple(map(tuple, turn.claims)))
+        bare, ids = tuple(map(tuple, turn.claims)), frozenset(claim.id for claim in making)
+        return cls(replace(turn, fates=[], claims=[]), fates, bare, ids)
 
     def given(self, ends: Sequence[tuple[Ended, Decision]]) -> Turn:
         """The turn that answers a wish with these ``ends``."""

@@ -1,5 +1,6 @@
-"""A process that writes the cycles of a sender, and does nothing else: one connection to the database, no network, and
-not the key that signs the journal. The sender's end of it is registry.py.
+"""A process that writes the cycles of a sender: one connection to the database, no network, and not the key that signs
+the journal. Where nobody else does, it also makes the messages of what it has claimed. The sender's end of it is
+registry.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Any
 
 from notifier.delivery.clerical import Failed, Taken
 from notifier.delivery.frames import READY, Send, portable, serve
+from notifier.delivery.orders import Text
 from notifier.delivery.turn import take_turn
+from notifier.delivery.workbench import Bench
 from notifier.storage.cycle import connect, transact
 from notifier.vault import Vault
 
@@ -22,14 +25,22 @@ def work(items: Iterator[Any], send: Send) -> None:
     if office is None:
         return
     vault, connection = Vault(office.keys), connect(office.database)
+    bench = Bench(office.setup, send) if office.setup is not None else None
     send(READY)
-    for asked in items:
+    for item in items:
+        if isinstance(item, Text):
+            if bench is not None:
+                bench.learn(item)
+            continue
         try:
-            turn = transact(connection, partial(take_turn, vault=vault, wish=asked.given(office.rules)))
+            turn = transact(connection, partial(take_turn, vault=vault, wish=item.given(office.rules)))
         except Exception as error:
             send(Failed(portable(error)))
-        else:
-            send(Taken.of(turn))
+            continue
+        making = [claim for claim in turn.claims if bench.knows(claim)] if bench is not None else []
+        send(Taken.of(turn, making))
+        if bench is not None:
+            bench.make(making)
 
 
 if __name__ == "__main__":

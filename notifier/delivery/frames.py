@@ -7,6 +7,7 @@ does, however that ends, for then the pair closes.
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
 import socket
@@ -71,6 +72,9 @@ def serve(work: Callable[[Iterator[Any], Send], None]) -> None:
     """The main program of a process beside the sender: ``work`` with what comes in, and with what sends an answer."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the sender is asked to stop, and needs its processes until it has
+    gc.collect()
+    gc.freeze()  # as cli/loop.py's settle: what is here stays
+    gc.set_threshold(10_000, 10, 10)
     # The sender may be gone at any moment.
     with socket.socket(fileno=int(sys.argv[1])) as pair, suppress(BrokenPipeError, ConnectionResetError):
         work(_received(pair), lambda item: pair.sendall(frame(item)))

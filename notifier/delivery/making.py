@@ -1,14 +1,13 @@
 """Messages are made where claims come in, many in a row, before connections take them.
 
 Made one by one between a reply here and a write there, a message costs half as much again: its code and the fixed parts
-of its notice have to be fetched anew each time. For a long list they are made by other processes (workshop.py); what
-comes first, while those start, and what they leave undone, is made here.
+of its notice have to be fetched anew each time. For a long list they are made by other processes (staff.py); what comes
+first, while those start, and what they leave undone, is made here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 from notifier.delivery.envelopes import Notice, NoticeFor
@@ -16,6 +15,8 @@ from notifier.delivery.orders import Result, Setup
 from notifier.delivery.outbox import Made, Outbox
 from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.recipe import Recipe
+from notifier.delivery.rules import Rulebook
+from notifier.delivery.staff import Staff
 from notifier.delivery.unmade import code_of
 from notifier.delivery.workbench import made
 from notifier.delivery.workshop import Workshop
@@ -27,13 +28,13 @@ AT_ONCE = 24  # messages made, or given to a bench, at once
 class Maker:
     """Makes the messages of one run."""
 
-    def __init__(self, recipe: Recipe, notice_for: NoticeFor, outbox: Outbox, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, notice_for: NoticeFor, outbox: Outbox, staff: Staff) -> None:
         self._recipe = recipe
         self._notice_for = notice_for
         self._outbox = outbox
-        self._folder = folder
-        self._waiting: dict[int, tuple[Claim, float]] = {}  # at a bench, with the seconds they may wait then
-        self._workshops: list[Workshop] = []
+        self._staff = staff
+        self._waiting: dict[int, tuple[Claim, float]] = {}  # not made, with the seconds they may wait when they are
+        self._early: dict[int, Result] = {}  # came back before the cycle that claimed them was told of
 
     async def live(self) -> None:
         """Make the messages of what is claimed, until no more will come. What has none is settled in the outbox."""
@@ -43,36 +44,36 @@ class Maker:
                     await self._bring(claims[first : first + AT_ONCE])
                     await asyncio.sleep(0)
         finally:
-            for workshop in self._workshops:
-                workshop.close()
+            self._staff.close()
 
-    async def hire(self, benches: int) -> None:
-        """So many benches; they begin when they can. Where there is no process to be had, it goes without."""
-        setup = Setup(self._recipe.vault.keys_for_making(), self._recipe.settings, self._folder, self._recipe.listed)
-        for _ in range(benches):
-            workshop = Workshop(self._settle, self._take_back)
-            with suppress(OSError):
-                await workshop.start(setup)
-                self._workshops.append(workshop)
-
-    async def settled(self) -> None:
-        """Until each bench is ready, or gone."""
-        for workshop in self._workshops.copy():
-            await workshop.settled()
+    async def hire(self, count: int, folder: Path, database: Path, rules: Rulebook) -> None:
+        """So many processes that do what can be done beside the sender."""
+        setup = Setup(self._recipe.vault.keys_for_making(), self._recipe.settings, folder, self._recipe.listed)
+        await self._staff.hire(count, setup, database, rules, on_result=self._heard, on_lost=self._take_back)
 
     async def _bring(self, claims: list[tuple[Claim, float]]) -> None:
-        idle = min(
-            (workshop for workshop in self._workshops if workshop.is_ready),
-            key=lambda workshop: workshop.pending,
-            default=None,
-        )
+        registry, bench = self._staff.registry, self._staff.bench()
+        wanted: list[Claim] = []
         for claim, seconds in claims:
             self._waiting[claim.id] = claim, seconds
-        wanted = [claim for claim, _ in claims]
-        if idle is None or not await self._told(idle, wanted):
-            await self._make(wanted)
+            if (early := self._early.pop(claim.id, None)) is not None:
+                self._settle(early)
+            elif registry is None or not registry.makes_of(claim):
+                wanted.append(claim)
+        if not wanted:
+            return
+        if registry is not None and registry.makes:
+            await self._told(registry, wanted)  # it makes the next of these texts
+        if bench is not None and await self._told(bench, wanted):
+            bench.give(wanted)
         else:
-            idle.give(wanted)
+            await self._make(wanted)
+
+    def _heard(self, result: Result) -> None:
+        if result.claim_id in self._waiting:
+            self._settle(result)
+        else:
+            self._early[result.claim_id] = result
 
     async def _told(self, workshop: Workshop, claims: list[Claim]) -> bool:
         """Whether the bench has the notices of these claims, or has them now."""
@@ -119,12 +120,11 @@ class Maker:
             outbox.messages.made()
             outbox.bring(Made(claim, ready), seconds)
 
-    def _take_back(self, workshop: Workshop, claims: list[Claim]) -> None:
-        """A bench has ended: what it had is made here."""
-        workshop.close()
-        self._workshops.remove(workshop)
-        if claims:
-            self._outbox.claims.put_nowait([self._waiting.pop(claim.id) for claim in claims])
+    def _take_back(self, claims: list[Claim]) -> None:
+        """A process has ended: what it had is made here."""
+        left = [self._waiting.pop(claim.id) for claim in claims if claim.id in self._waiting]
+        if left:
+            self._outbox.claims.put_nowait(left)
 
 
 def _failed(claim: Claim, error: Exception) -> Result:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from notifier.delivery import outcomes, replies
 from notifier.delivery.breakers import UNMADE, UnmadeMessages
@@ -30,6 +31,16 @@ class Made:
 
     claim: Claim
     ready: Ready
+
+
+class _Told(NamedTuple):
+    """How an attempt ended, as it was told."""
+
+    claim: Claim
+    outcome: Outcome
+    at: datetime
+    ready: Ready
+    relay: str
 
 
 class Outbox:
@@ -53,7 +64,7 @@ class Outbox:
         self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
         self.messages = UnmadeMessages()
         self._aside: dict[int, tuple[Made, asyncio.TimerHandle]] = {}
-        self._ended: list[Ended] = []
+        self._ended: list[Ended | _Told] = []
         self._notes: list[Entry] = []
 
     # -- claims and outcomes ---------------------------------------------------------------------------------------
@@ -83,19 +94,23 @@ class Outbox:
 
     def end(self, claim: Claim, outcome: Outcome, ready: Ready, relay: str) -> None:
         """How an attempt ended."""
-        end = ended(
+        told = _Told(claim, outcome, self.clock(), ready, relay)
+        if outcome.kind is Kind.OURS:
+            self.pause(outcome, self._kept(told).reply)
+        self._ended.append(told)
+        self.wake.set()
+
+    def _kept(self, told: _Told) -> Ended:
+        claim, outcome, at, ready, relay = told
+        return ended(
             claim,
             outcome,
-            at=self.clock(),
+            at=at,
             vault=self._vault,
             forbidden=ready.forbidden,
             notice_sha256=ready.notice_sha256,
             relay=relay,
         )
-        if outcome.kind is Kind.OURS:
-            self.pause(outcome, end.reply)
-        self._ended.append(end)
-        self.wake.set()
 
     def release(self, claim: Claim) -> None:
         """Give back a claim of which nothing was begun."""
@@ -121,7 +136,8 @@ class Outbox:
         """What has ended, and what was noted, since the last call."""
         ends, self._ended = self._ended, []
         notes, self._notes = self._notes, []
-        return ends, notes
+        # Replies are made fit to be kept (I8) many in a row, for the reason that messages are made so (making.py).
+        return [self._kept(end) if isinstance(end, _Told) else end for end in ends], notes
 
     @property
     def has_ended(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -13,26 +12,7 @@ from typing import Any
 
 from notifier.delivery.frames import READY, Frames, frame
 
-MANY = 2_000  # messages to send from which processes are worth their start
-MOST = 4
-
 _log = logging.getLogger(__name__)
-
-
-def processors() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def benches(wanted: int | None, messages: int) -> int:
-    """How many processes shall make so many messages. ``wanted``: as ``[send] benches`` says."""
-    if not hasattr(socket, "AF_UNIX"):
-        return 0
-    if wanted is not None:
-        return wanted
-    return min(processors() - 1, MOST) if messages >= MANY else 0
 
 
 class Partner(asyncio.Protocol):

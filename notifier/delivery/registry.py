@@ -8,40 +8,62 @@ no more than a window of them may be outstanding (I5).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from notifier.delivery.clerical import Asked, Failed
-from notifier.delivery.partner import Partner
+from notifier.delivery.orders import Result, Results
+from notifier.delivery.record import Decision, Ended
 from notifier.delivery.turn import Turn, Wish
+from notifier.delivery.workshop import Workshop
 from notifier.errors import TryLater
+from notifier.storage.deliveries import Claim
 
 
-class Registry(Partner):
-    """One wish at a time."""
+class Registry(Workshop):
+    """One wish at a time. Of what it claims it makes the messages, if it ``makes`` any and has been told the notice."""
 
     module = "notifier.delivery.clerk"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._answer: asyncio.Future[Any] | None = None
+    def __init__(
+        self,
+        on_result: Callable[[Result], None],
+        on_lost: Callable[[Workshop, list[Claim]], None],
+        *,
+        makes: bool,
+    ) -> None:
+        super().__init__(on_result, on_lost)
+        self.makes = makes
+        self._ends: list[tuple[Ended, Decision]] = []
+        self._answer: asyncio.Future[Turn] | None = None
 
     async def take(self, wish: Wish) -> Turn:
         """One cycle, one transaction, committed when this returns. Raises what the transaction has raised, and TryLater
         when the clerk ends in the middle of it: nobody knows then whether the commit held, as after a crash; the next
         sender finds out."""
-        self._answer = asyncio.get_running_loop().create_future()
+        self._ends, self._answer = wish.ends, asyncio.get_running_loop().create_future()
         self.send(Asked.of(wish))
-        answer = await self._answer
-        if isinstance(answer, Failed):
-            raise answer.error
-        turn: Turn = answer.given(wish.ends)
-        return turn
+        return await self._answer
+
+    def makes_of(self, claim: Claim) -> bool:
+        """Whether this claim's result is to come from it."""
+        return claim.id in self._pending
 
     def heard(self, item: Any) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(item)
+        answer = self._answer
+        if isinstance(item, Results):
+            self._hear(item)
+        elif answer is None or answer.done():
+            return
+        elif isinstance(item, Failed):
+            answer.set_exception(item.error)
+        else:
+            turn = item.given(self._ends)
+            self._pending.update((claim.id, claim) for claim in turn.claims if claim.id in item.making)
+            answer.set_result(turn)
 
     def lost(self) -> None:
         if self._answer is not None and not self._answer.done():
             words = "the process that writes the journal has ended: send again, it finds out what was under way"
             self._answer.set_exception(TryLater(words))
+        super().lost()

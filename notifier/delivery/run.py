@@ -23,7 +23,6 @@ from pathlib import Path
 from notifier.campaign import Settings
 from notifier.delivery import quota, slots, traffic
 from notifier.delivery.breakers import Doubts
-from notifier.delivery.clerical import Office
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.envelopes import NoticeFor
 from notifier.delivery.lanes import FOREVER_MS, Lane
@@ -33,15 +32,14 @@ from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
 from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
 from notifier.delivery.paces import Paces
-from notifier.delivery.partner import benches
 from notifier.delivery.recipe import Recipe
 from notifier.delivery.record import Fate, Policy, decide
 from notifier.delivery.recovery import recover
-from notifier.delivery.registry import Registry
 from notifier.delivery.relay import Relay, RelayRefused
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport, Tally
 from notifier.delivery.slots import LaneGate, LaneWish
+from notifier.delivery.staff import Staff, wanted
 from notifier.delivery.traffic import Wait
 from notifier.delivery.turn import Turn, Wish, next_due, take_turn
 from notifier.delivery.turnstile import Turnstile
@@ -97,6 +95,7 @@ class Run:
         self._cycle = cycle
         self._vault = vault
         self._database = database
+        self._folder = folder
         self._settings = settings
         self._relays = relays
         self._mail_log = mail_log
@@ -108,8 +107,8 @@ class Run:
         self._outbox = Outbox(vault, clock)
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
-        self._maker = Maker(recipe, notice_for, self._outbox, folder)
-        self._registry: Registry | None = None
+        self._staff = Staff()
+        self._maker = Maker(recipe, notice_for, self._outbox, self._staff)
         self._means = Means(
             relays,
             self._outbox,
@@ -202,8 +201,6 @@ class Run:
                 self.stop()
                 raise
             finally:
-                if self._registry is not None:
-                    self._registry.close()
                 self._outbox.ending.set()
                 self._outbox.claims.put_nowait(None)
                 for _ in range(connections):
@@ -440,24 +437,16 @@ class Run:
     async def _hire(self, messages: int) -> None:
         """Processes beside this one, if so many messages are worth them. Those that somebody asked for are waited
         for."""
-        wanted = self._settings.send.benches
-        count = benches(wanted, messages)
-        if not count:
-            return
-        await self._maker.hire(count)
-        office = Office(self._database, self._vault.keys_for_making(), self._relays.current.rules)
-        self._registry = Registry()
-        with suppress(OSError):
-            await self._registry.start(office)
-            if wanted:
-                await self._registry.settled()
-        if wanted:
-            await self._maker.settled()
+        chosen = self._settings.send.processes
+        if count := wanted(chosen, messages):
+            await self._maker.hire(count, self._folder, self._database, self._relays.current.rules)
+            if chosen:
+                await self._staff.settled()
 
     async def _write(self, wish: Wish) -> Turn:
         """One transaction: the clerk's, if there is one."""
-        if self._registry is not None and self._registry.is_ready:
-            return await self._registry.take(wish)
+        if (registry := self._staff.registry) is not None:
+            return await registry.take(wish)
         return await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
 
     def _over(self, turn: Turn) -> str:

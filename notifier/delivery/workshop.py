@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from notifier.delivery.envelopes import Notice
-from notifier.delivery.orders import Result, Text, Work
+from notifier.delivery.orders import Result, Results, Text, Work
 from notifier.delivery.partner import Partner
 from notifier.storage.deliveries import Claim
 
@@ -50,7 +50,10 @@ class Workshop(Partner):
         self.send(Work.of(given))
 
     def heard(self, item: Any) -> None:
-        for result in item.given(self._fixed):
+        self._hear(item)
+
+    def _hear(self, results: Results) -> None:
+        for result in results.given(self._fixed):
             if self._pending.pop(result.claim_id, None) is not None:
                 self._on_result(result)
 

@@ -1,0 +1,277 @@
+"""What processes beside the sender make and write is what it would, for the same persons (I2, I4), whatever becomes of
+them (I5)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from notifier.delivery.envelopes import Ready
+from notifier.delivery.orders import Setup
+from notifier.delivery.workshop import Workshop
+from notifier.errors import CampaignBusy, OperatorError, TryLater
+from notifier.proof.verifier.verify import Ledger
+from notifier.storage import deliveries
+from notifier.vault import Vault
+from tests.delivery.rows import TinyNotice, tiny_notice
+from tests.relay.server import Act
+from tests.relay.test_unmade import many, spoil
+
+CLERK, BENCH = "notifier.delivery.clerk", "notifier.delivery.workbench"
+
+
+def beside(count: int) -> dict:
+    """Settings: a clerk that makes the messages too, or with two processes one that does not, and a bench."""
+    return {"send__processes": count, "window": 4, "connections": 2}
+
+
+def processes(module: str) -> list[int]:
+    """Those of ours that run it now."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, parent = int(status.parent.name), int(status.read_text().rpartition(")")[2].split()[1])
+            words = (status.parent / "cmdline").read_bytes().split(b"\0")
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and module.encode() in words:
+            found.append(pid)
+    return found
+
+
+@pytest.fixture
+def came(monkeypatch) -> list[str]:
+    """Each message that came from a process, by the module of who made it."""
+    made: list[str] = []
+    heard = Workshop._hear
+
+    def hear(self, results) -> None:
+        made.extend(self.module for one in results.results if one[1])
+        heard(self, results)
+
+    monkeypatch.setattr(Workshop, "_hear", hear)
+    return made
+
+
+class Parted(TinyNotice):
+    """In parts, as compiled notices are: a person's own, and fixed ones."""
+
+    fixed = (b"X-Fixed: 1\r\n\r\nBonjour ", b",\r\n.\r\n..une ligne\r\n.autre\r\n")
+
+    def parts(self, fields, *, to, message_id, date):
+        head = f"From: a@b.example\r\nTo: {to}\r\nMessage-ID: {message_id}\r\nDate: {date:%d %b %Y} 00:00:00 +0000\r\n"
+        return [head.encode(), self.fixed[0], fields.contact.full_name.encode(), self.fixed[1]]
+
+
+async def parted(batch_id: int, segment_id: int) -> Parted:
+    return Parted()
+
+
+thorough = pytest.mark.thorough  # each process takes a second to start
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc which processes there are")
+
+
+def assert_each_has_its_own(rows, server, vault) -> None:
+    """Every delivery went out once, to its own contact, and the bytes are those whose hash was written down."""
+    written = rows.all("SELECT d.token, a.number, a.notice_sha256 FROM attempts a JOIN deliveries d "
+                       "ON d.id = a.delivery_id WHERE a.outcome = 'accepted'")  # fmt: skip
+    hashes = {
+        vault.blinded_sha256("notice", token, number, taken.data)
+        for token, number, _ in written
+        for taken in server.taken
+        if token.hex() in taken.return_path
+    }
+    assert hashes == {row[2] for row in written} and len(hashes) == len(written) == len(server.taken)
+    for taken in server.taken:
+        assert f"To: {taken.recipient}\r\n".encode() in taken.data
+    assert len({taken.recipient for taken in server.taken}) == len(server.taken)
+
+
+@pytest.mark.parametrize(
+    ("count", "maker", "notice_for"),
+    [
+        (1, CLERK, parted),
+        pytest.param(1, CLERK, tiny_notice, marks=thorough),
+        pytest.param(2, BENCH, parted, marks=thorough),
+        pytest.param(3, BENCH, tiny_notice, marks=thorough),
+    ],
+)
+def test_i2_what_they_make_is_what_its_person_gets(
+    rows, server, sending, vault, came, caplog, count, maker, notice_for
+):
+    rows.deliver(*many(40))
+    report = sending(server, tune=beside(count), notice_for=notice_for)
+    assert (report.reason, report.accepted) == ("done", 40)
+    assert_each_has_its_own(rows, server, vault)
+    assert len(came) >= 30 and set(came) == {maker} and "process_ended" not in caplog.text
+    assert processes(CLERK) == processes(BENCH) == [], "they end with the run"
+    read = Ledger("")
+    for entry in rows.entries():
+        read.add(entry)
+    assert set(read.states.values()) == {"accepted"} and len(read.states) == 40, "each has its entry (I4)"
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=thorough)])
+def test_i4_what_they_cannot_make_is_set_aside_under_the_same_codes(rows, server, sending, vault, caplog, count):
+    ids = rows.deliver(*many(20), "two words@courriel.example")
+    spoil(rows, ids[18])
+    report = sending(server, tune=beside(count))
+    assert (report.accepted, report.unmade, report.refused) == (19, 1, 1)
+    assert rows.state(ids[18]) == "unmade" and rows.entries("delivery_unmade")[0]["facts"]["reply"] == "unreadable"
+    assert rows.state(ids[20]) == "refused" and "process_ended" not in caplog.text
+    assert_each_has_its_own(rows, server, vault)
+
+
+def test_i4_outcomes_of_every_kind_are_written_by_a_clerk_as_by_the_sender(rows, server, sending, vault):
+    """Refused, put off, throttled, in doubt, expired at once: the same states, entries and letters."""
+
+    def run(prefix: str, count: int) -> list[tuple]:
+        names = [f"{prefix}{number}@courriel.example" for number in range(12)]
+        ids = rows.deliver(*names)
+        server.on(names[8], Act("rcpt", "550 5.1.1 no such user"))
+        server.on(names[9], Act("rcpt", "452 4.2.2 mailbox full"))
+        server.on(names[10], Act("final", then="take_drop"))
+        server.on(names[11], Act("final", "450 4.7.1 try again later"))
+        sending(server, tune={**beside(count), "connections": 1})
+        found = []
+        for one in ids:
+            attempts = rows.all(
+                "SELECT outcome, phase, code, substr(reply, 1, 16) FROM attempts WHERE delivery_id = ?", one
+            )
+            token = rows.one("SELECT token FROM deliveries WHERE id = ?", one).hex()
+            kinds = [entry["kind"] for entry in rows.entries() if entry["subject"] == token]
+            letters = rows.one("SELECT COUNT(*) FROM deliveries WHERE replaces_id = ?", one)
+            found.append((rows.state(one), attempts, kinds, letters))
+        return found
+
+    alone, clerk = run("a", 0), run("b", 1)
+    assert alone == clerk and {state for state, *_ in alone} == {"accepted", "refused", "deferred", "in_doubt"}
+
+
+class Broken(TinyNotice):
+    """A text that fails in the middle of a run, as a fault of everybody's."""
+
+    def render(self, fields, *, to, message_id, date):
+        if to.startswith("p012"):
+            raise OperatorError("the text says nothing")
+        return super().render(fields, to=to, message_id=message_id, date=date)
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=thorough)])
+def test_i5_a_fault_of_everybodys_ends_the_run_and_gives_back_what_was_claimed(rows, server, sending, caplog, count):
+    rows.deliver(*many(40))
+
+    async def notice_for(batch_id, segment_id):
+        return Broken()
+
+    with pytest.raises(OperatorError, match="the text says nothing"):
+        sending(server, tune=beside(count), notice_for=notice_for)
+    assert set(rows.states()) == {"accepted", "queued"} and rows.states()["accepted"] == len(server.taken)
+    assert "process_ended" not in caplog.text
+
+
+def killing(server, module: str, killed: list[int]):
+    """``meanwhile``: kill such a process once some messages are taken."""
+
+    async def kill(database) -> None:
+        while not (found := processes(module)) or len(server.taken) < 6:
+            await asyncio.sleep(0.01)
+        killed.extend(found)
+        os.kill(found[0], signal.SIGKILL)
+        server.allowed.set()
+
+    return kill
+
+
+@thorough
+@needs_proc
+def test_i5_a_bench_that_is_killed_costs_nobody_anything(rows, server, sending, vault):
+    rows.deliver(*many(60))
+    server.on("p009@courriel.example", Act("mail", then="held"))
+    killed: list[int] = []
+    report = sending(server, tune=beside(2), meanwhile=killing(server, BENCH, killed))
+    assert killed and (report.reason, report.accepted, report.in_doubt) == ("done", 60, 0)
+    assert_each_has_its_own(rows, server, vault)
+
+
+@needs_proc
+def test_i5_a_clerk_that_is_killed_is_a_crash_at_most(rows, server, sending, vault, folder):
+    """Between two cycles the sender goes on alone; in the middle of one nobody knows, and the next sender finds out."""
+    rows.deliver(*many(60))
+    server.on("p009@courriel.example", Act("mail", then="held"))
+    killed: list[int] = []
+    with suppress(TryLater):
+        sending(server, tune=beside(1), meanwhile=killing(server, CLERK, killed))
+    assert killed
+    sending(server, tune={**beside(0), "retry__first_seconds": 0.02}, wait=True)
+    assert rows.states() == {"accepted": 60}
+    doubted = {entry["subject"] for entry in rows.entries("delivery_in_doubt")}
+    twice = {taken.return_path for taken in server.taken if server.copies(taken.recipient) > 1}
+    assert all(any(token in path for token in doubted) for path in twice) and len(doubted) <= 4
+
+
+@thorough
+def test_i5_a_clerk_that_is_deposed_claims_nothing_and_writes_down_late_what_ended(rows, server, sending):
+    """Another sender begins in the middle: what has ended is recorded as late, as it is without a clerk."""
+    rows.deliver(*many(30))
+    server.on("p009@courriel.example", Act("mail", then="held"))
+
+    async def depose(database) -> None:
+        while len(server.taken) < 6:
+            await asyncio.sleep(0.01)
+        rows.run("UPDATE campaign SET sender_epoch = sender_epoch + 1")
+        server.allowed.set()
+
+    with pytest.raises(CampaignBusy):
+        sending(server, tune=beside(1), meanwhile=depose)
+    assert any(entry["facts"].get("late") is False for entry in rows.entries("delivery_accepted"))
+    assert len(server.taken) < 30
+
+
+@thorough
+@needs_proc
+def test_i8_a_bench_has_no_key_that_signs_and_shows_none(rows, vault, settings, folder):
+    (one,) = rows.deliver("p000@courriel.example")
+    with closing(sqlite3.connect(folder / "campaign.db")) as connection:
+        (claim,) = deliveries.fetch(connection, [one])
+    results: list[Ready | None] = []
+
+    async def look() -> tuple[bytes, bytes]:
+        came = asyncio.Event()
+        workshop = Workshop(lambda result: (results.append(result.ready), came.set()), lambda *_: None)
+        await workshop.start(Setup(vault.keys_for_making(), settings, folder, frozenset()))
+        await workshop.settled()
+        (pid,) = processes(BENCH)
+        shown = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        workshop.tell(claim.batch_id, claim.segment_id, TinyNotice())
+        workshop.give([claim.at(1_706_800_000_000)])
+        await came.wait()
+        workshop.close()
+        return shown[0], shown[1]
+
+    shown = asyncio.run(look())
+    assert results[0] is not None and results[0].posting is not None
+    keys = vault.keys_for_making()
+    for key in (keys.seal, keys.identity, keys.reference):
+        assert all(key not in one and key.hex().encode() not in one for one in shown)
+    assert Vault(keys).fingerprint != vault.fingerprint, "it could not sign a checkpoint"
+
+
+@needs_proc
+def test_i5_a_bench_ends_when_its_sender_does(vault, settings, folder):
+    async def leave() -> int:
+        workshop = Workshop(lambda _: None, lambda *_: None)
+        await workshop.start(Setup(vault.keys_for_making(), settings, folder, frozenset()))
+        await workshop.settled()
+        process = workshop._process
+        workshop._process = None
+        workshop._transport.abort()  # what the system does with the sockets of a process that is killed
+        return await asyncio.to_thread(process.wait, 20)
+
+    assert asyncio.run(leave()) == 0
