@@ -103,14 +103,13 @@ class Maker:
     def _settle(self, result: Result) -> None:
         outbox, ready = self._outbox, result.ready
         claim, seconds = self._waiting.pop(result.claim_id)
-        if result.code:
-            outbox.set_aside(claim, result.code)
-        elif ready is None:
-            assert result.error is not None
+        if result.error is not None:
             outbox.fail(result.error)  # raised when the claims are given back
             outbox.release(claim)
         elif not outbox.is_running():
-            outbox.release(claim)
+            outbox.release(claim)  # whatever it is: after many that cannot be made in a row, no more are set aside
+        elif ready is None:
+            outbox.set_aside(claim, result.code)
         elif ready.posting is None:
             outbox.messages.made()
             outbox.begun()

@@ -60,7 +60,7 @@ def test_i2_together_as_one_by_one(sender):
             with pytest.raises(type(one), match=str(one)):
                 prepare(order.held, VAULT, order.sender, order.notice, LISTED)
     kinds = [type(one) if isinstance(one, Exception) else one.posting and one.posting.path for one in made]
-    addresses = ("m.lenoir@courriel.example", "léa@générale.example", "j.petit@ailleurs.example")
+    addresses = ("m.lenoir@courriel.example", "léa@xn--gnrale-bvab.example", "j.petit@ailleurs.example")
     assert kinds == [addresses[0], None, VaultError, addresses[1], addresses[0], None, addresses[2]]
 
 
