@@ -3,7 +3,7 @@ goes as bare tuples, which takes a fourth of the time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,15 +35,26 @@ class Asked(NamedTuple):
     ends: tuple[tuple[Any, ...], ...]
 
     @classmethod
-    def of(cls, wish: Wish) -> Asked:
-        ends = tuple((tuple(end.held), tuple(end.outcome), *end[2:], tuple(decision)) for end, decision in wish.ends)
+    def of(cls, wish: Wish, held: Collection[int]) -> Asked:
+        """``held``: ids of the claims that the clerk holds."""
+        ends = tuple(
+            (end.held.id if end.held.id in held else tuple(end.held), tuple(end.outcome), *end[2:], tuple(decision))
+            for end, decision in wish.ends
+        )
         return cls(replace(wish, ends=[], provider_of=_elsewhere), ends)
 
-    def given(self, rules: Rulebook) -> Wish:
-        """The wish."""
+    def given(self, rules: Rulebook, held: dict[int, Claim]) -> Wish:
+        """The wish; its claims are taken out of those ``held``."""
         ends = [
-            (Ended(Claim._make(held), Outcome._make(outcome), *others), Decision._make(decision))
-            for held, outcome, *others, decision in self.ends
+            (
+                Ended(
+                    held.pop(claim) if isinstance(claim, int) else Claim._make(claim),
+                    Outcome._make(outcome),
+                    *others,
+                ),
+                Decision._make(decision),
+            )
+            for claim, outcome, *others, decision in self.ends
         ]
         return replace(self.wish, ends=ends, provider_of=rules.provider)
 

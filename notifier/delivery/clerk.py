@@ -15,6 +15,7 @@ from notifier.delivery.orders import Text
 from notifier.delivery.turn import take_turn
 from notifier.delivery.workbench import Bench
 from notifier.storage.cycle import connect, transact
+from notifier.storage.deliveries import Claim
 from notifier.vault import Vault
 
 
@@ -26,6 +27,7 @@ def work(items: Iterator[Any], send: Send) -> None:
         return
     vault, connection = Vault(office.keys), connect(office.database)
     bench = Bench(office.setup, send) if office.setup is not None else None
+    held: dict[int, Claim] = {}  # claimed here, and not told of since
     send(READY)
     for item in items:
         if isinstance(item, Text):
@@ -33,10 +35,11 @@ def work(items: Iterator[Any], send: Send) -> None:
                 bench.learn(item)
             continue
         try:
-            turn = transact(connection, partial(take_turn, vault=vault, wish=item.given(office.rules)))
+            turn = transact(connection, partial(take_turn, vault=vault, wish=item.given(office.rules, held)))
         except Exception as error:
             send(Failed(portable(error)))
             continue
+        held.update((claim.id, claim) for claim in turn.claims)
         making = [claim for claim in turn.claims if bench.knows(claim)] if bench is not None else []
         send(Taken.of(turn, making))
         if bench is not None:

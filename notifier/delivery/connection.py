@@ -62,6 +62,9 @@ class Connection:
         self._session: aiosmtplib.SMTP | None = None
         self._pipeline: Pipeline | None = None
         self._most = 0  # messages that the session may carry
+        self._claims = False  # waits for a message
+        self._timer: asyncio.TimerHandle | None = None  # of that wait
+        self._leaving: asyncio.Future[None] | None = None  # the end of a session that waited for long
         self._again: deque[Parcel] = deque()  # staged on a session that ended before their MAIL was written
 
     async def live(self) -> None:
@@ -71,8 +74,12 @@ class Connection:
                     await self._means.weather.calm(self._outbox.ending)
                 await self._carry(parcel)
             await self._leave()
+            if self._leaving is not None:
+                await self._leaving
         finally:  # cancelled: a crash says no QUIT
             self._drop()
+            if self._leaving is not None:
+                self._leaving.cancel()
 
     # -- what is to be sent ----------------------------------------------------------------------------------------
 
@@ -121,21 +128,40 @@ class Connection:
             self._again.append(staged)
 
     async def _claim(self) -> Made | None:
-        """The next claim; None at the end. A session that waits long for it is closed: servers do it otherwise."""
+        """The next message; None at the end. A session that waits long for it is closed: servers do it otherwise."""
         made = self._outbox.made
-        while made.empty() and self._pipeline is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_SECONDS):
-                    return await made.get()
-            if self._pipeline.is_idle:
-                await self._leave()
-        return await made.get()
+        if made.empty() and self._pipeline is not None:
+            self._wait_longer()
+        self._claims = True
+        try:
+            return await made.get()
+        finally:
+            self._claims = False
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _wait_longer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._waited)
+
+    def _waited(self) -> None:
+        """Nothing has come for long."""
+        pipeline, relay, session = self._pipeline, self._relay, self._session
+        if pipeline is None or relay is None or session is None:
+            return
+        if not pipeline.is_idle:
+            self._wait_longer()
+            return
+        # Whatever comes from here on goes over another session.
+        self._pipeline = self._relay = self._session = None
+        self._leaving = asyncio.ensure_future(_depart(pipeline, relay, session))
 
     def _refill(self) -> Parcel | None:
         """What the pipeline may begin without :meth:`_carry`: a message that is ready, and nothing stands before it."""
         means, outbox, pipeline = self._means, self._outbox, self._pipeline
         if (
-            outbox.made.empty()
+            self._claims  # it waits for a message, and is woken up by it
+            or outbox.made.empty()
             or self._again
             or means.turnstile.may_hold
             or not means.weather.is_calm
@@ -252,6 +278,14 @@ class Connection:
             self._pipeline.abort()
             self._relay.gone(self._session)
         self._pipeline = self._relay = self._session = None
+
+
+async def _depart(pipeline: Pipeline, relay: Relay, session: aiosmtplib.SMTP) -> None:
+    try:
+        await pipeline.leave()
+    finally:
+        pipeline.abort()
+        relay.gone(session)
 
 
 def patience(section: RelayAccess) -> Patience:

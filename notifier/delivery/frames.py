@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -77,7 +78,14 @@ def serve(work: Callable[[Iterator[Any], Send], None]) -> None:
     gc.set_threshold(10_000, 10, 10)
     # The sender may be gone at any moment.
     with socket.socket(fileno=int(sys.argv[1])) as pair, suppress(BrokenPipeError, ConnectionResetError):
-        work(_received(pair), lambda item: pair.sendall(frame(item)))
+        try:
+            work(_received(pair), lambda item: pair.sendall(frame(item)))
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception as error:
+            # Its class and its place, not its text, which may quote a value (I8).
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            sys.exit(f"notifier: {type(error).__name__} at {place.filename}:{place.lineno}")
 
 
 def _received(pair: socket.socket) -> Iterator[Any]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from notifier.delivery.frames import READY, Frames, frame
 
 _log = logging.getLogger(__name__)
+
+
+def environment(ours: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:
+    """What such a process sees of ``ours``: no setting and no secret, for it is told what it needs; and modules from
+    where we have them (``path``), not from the folder in which somebody happens to work."""
+    kept = {name: value for name, value in ours.items() if not name.startswith("NOTIFIER_")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(place for place in path if place)}
 
 
 class Partner(asyncio.Protocol):
@@ -36,9 +45,10 @@ class Partner(asyncio.Protocol):
             try:
                 # A session of its own: what a terminal tells the sender is not for it.
                 self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                    [sys.executable, "-m", self.module, str(descriptor)],
+                    [sys.executable, "-P", "-m", self.module, str(descriptor)],
                     pass_fds=[descriptor],
                     stdin=subprocess.DEVNULL,
+                    env=environment(os.environ, sys.path),
                     start_new_session=True,
                 )
             except OSError:

@@ -34,6 +34,7 @@ class Registry(Workshop):
     ) -> None:
         super().__init__(on_result, on_lost)
         self.makes = makes
+        self._held: set[int] = set()  # ids of the claims that the clerk has, too
         self._ends: list[tuple[Ended, Decision]] = []
         self._answer: asyncio.Future[Turn] | None = None
 
@@ -42,7 +43,8 @@ class Registry(Workshop):
         when the clerk ends in the middle of it: nobody knows then whether the commit held, as after a crash; the next
         sender finds out."""
         self._ends, self._answer = wish.ends, asyncio.get_running_loop().create_future()
-        self.send(Asked.of(wish))
+        self.send(Asked.of(wish, self._held))
+        self._held.difference_update(end.held.id for end, _ in wish.ends)
         return await self._answer
 
     def makes_of(self, claim: Claim) -> bool:
@@ -60,6 +62,7 @@ class Registry(Workshop):
         else:
             turn = item.given(self._ends)
             self._pending.update((claim.id, claim) for claim in turn.claims if claim.id in item.making)
+            self._held.update(claim.id for claim in turn.claims)
             answer.set_result(turn)
 
     def lost(self) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notifier.delivery import connection
 from notifier.delivery.sender import pause, resume
 from notifier.errors import CampaignBusy, OperatorError, RelayUnavailable, SettingsError, TemplateError
 from notifier.storage.lock import sender_lock
@@ -250,3 +251,12 @@ def test_a_sample_campaign_cannot_reach_a_real_relay(rows, sending):
     rows.deliver("a@courriel.example")
     with pytest.raises(SettingsError, match="this machine only"):
         sending(None, tune={"host": "relay.mutuelle-clairval.example", "allow_plaintext": True})
+
+
+def test_a_session_that_waits_for_long_is_closed_with_quit(rows, server, sending, monkeypatch):
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.02)
+    rows.deliver("a@courriel.example")
+    server.on("a@courriel.example", Act("rcpt", "450 4.2.0 later"))
+    report = sending(server, wait=True, tune={"connections": 1, "retry__first_seconds": 0.5})
+    assert report.accepted == 1 and server.sessions == 2
+    assert [line for line in server.commands if line == "QUIT"] == ["QUIT", "QUIT"] and not server.faults

@@ -45,6 +45,12 @@ def processes(module: str) -> list[int]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def findable(monkeypatch) -> None:
+    """The renderers of these tests, for the processes."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+
+
 @pytest.fixture
 def came(monkeypatch) -> list[str]:
     """Each message that came from a process, by the module of who made it."""
@@ -236,7 +242,7 @@ def test_i5_a_clerk_that_is_deposed_claims_nothing_and_writes_down_late_what_end
 
 @thorough
 @needs_proc
-def test_i8_a_bench_has_no_key_that_signs_and_shows_none(rows, vault, settings, folder):
+def test_i8_a_bench_has_no_key_that_signs_and_shows_none(rows, vault, settings, folder, monkeypatch):
     (one,) = rows.deliver("p000@courriel.example")
     with closing(sqlite3.connect(folder / "campaign.db")) as connection:
         (claim,) = deliveries.fetch(connection, [one])
@@ -255,7 +261,9 @@ def test_i8_a_bench_has_no_key_that_signs_and_shows_none(rows, vault, settings, 
         workshop.close()
         return shown[0], shown[1]
 
+    monkeypatch.setenv("NOTIFIER_KEY", "a key that somebody gave in a variable")
     shown = asyncio.run(look())
+    assert b"NOTIFIER_" not in shown[1] and b"somebody gave" not in shown[1]
     assert results[0] is not None and results[0].posting is not None
     keys = vault.keys_for_making()
     for key in (keys.seal, keys.identity, keys.reference):
