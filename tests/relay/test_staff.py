@@ -123,7 +123,8 @@ def test_i2_what_they_make_is_what_its_person_gets(
     assert set(read.states.values()) == {"accepted"} and len(read.states) == 40, "each has its entry (I4)"
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(2, marks=thorough)])
+@thorough
+@pytest.mark.parametrize("count", [1, 2])
 def test_i4_what_they_cannot_make_is_set_aside_under_the_same_codes(rows, server, sending, vault, caplog, count):
     ids = rows.deliver(*many(20), "two words@courriel.example")
     spoil(rows, ids[18])
@@ -169,7 +170,8 @@ class Broken(TinyNotice):
         return super().render(fields, to=to, message_id=message_id, date=date)
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(2, marks=thorough)])
+@thorough
+@pytest.mark.parametrize("count", [1, 2])
 def test_i5_a_fault_of_everybodys_ends_the_run_and_gives_back_what_was_claimed(rows, server, sending, caplog, count):
     rows.deliver(*many(40))
 
