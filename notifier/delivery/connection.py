@@ -14,7 +14,7 @@ from notifier.campaign import RelayAccess
 from notifier.delivery.envelopes import Ready
 from notifier.delivery.outbox import Made, Outbox
 from notifier.delivery.outcomes import Outcome
-from notifier.delivery.pipeline import OnEnd, Patience, Pipeline, Transaction, take_over
+from notifier.delivery.pipeline import OnEnd, Patience, Pipeline, Transaction, nothing, take_over
 from notifier.delivery.relay import Relay, RelayRefused, session_facts
 from notifier.delivery.relays import Relays
 from notifier.delivery.transaction import Posting
@@ -62,8 +62,8 @@ class Connection:
         self._session: aiosmtplib.SMTP | None = None
         self._pipeline: Pipeline | None = None
         self._most = 0  # messages that the session may carry
-        self._claims = False  # waits for a message
-        self._timer: asyncio.TimerHandle | None = None  # of that wait
+        self._is_free = False  # holds no message, waits for none, but for room
+        self._timer: asyncio.TimerHandle | None = None  # of the wait for a message
         self._leaving: asyncio.Future[None] | None = None  # the end of a session that waited for long
         self._again: deque[Parcel] = deque()  # staged on a session that ended before their MAIL was written
 
@@ -102,24 +102,26 @@ class Connection:
             return self._parcel(made)
 
     async def _room(self) -> None:
-        """Until the session can take one more; with a pace, until it could be written at once."""
+        """Until the session can take one more; with a pace, until it could be written at once. Meanwhile, and at no
+        other time, the session may take messages by itself: whoever holds one, or waits for one, finds the room that it
+        has seen."""
         pipeline = self._pipeline
         if pipeline is None:
             return
         paced = self._means.turnstile.gate is not None
-        await pipeline.until(
-            lambda: (pipeline.writes_at_once if paced else pipeline.has_room) or not self._outbox.is_running()
-        )
+        self._is_free = True
+        try:
+            await pipeline.until(
+                lambda: (pipeline.writes_at_once if paced else pipeline.has_room) or not self._outbox.is_running()
+            )
+        finally:
+            self._is_free = False
         if not pipeline.is_open or not self._outbox.is_running():
             self._take_back()
 
     async def _clear(self, pipeline: Pipeline) -> None:
         """Until :meth:`Pipeline.submit` would write at once."""
         await pipeline.until(lambda: pipeline.writes_at_once or not self._outbox.is_running())
-
-    async def _has_room(self, pipeline: Pipeline) -> None:
-        """Until :meth:`Pipeline.submit` would write or stage."""
-        await pipeline.until(lambda: pipeline.has_room or not self._outbox.is_running())
 
     def _take_back(self) -> None:
         staged = self._pipeline.unstage() if self._pipeline is not None else None
@@ -132,11 +134,9 @@ class Connection:
         made = self._outbox.made
         if made.empty() and self._pipeline is not None:
             self._wait_longer()
-        self._claims = True
         try:
             return await made.get()
         finally:
-            self._claims = False
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -153,6 +153,7 @@ class Connection:
             self._wait_longer()
             return
         # Whatever comes from here on goes over another session.
+        pipeline.refill = nothing
         self._pipeline = self._relay = self._session = None
         self._leaving = asyncio.ensure_future(_depart(pipeline, relay, session))
 
@@ -160,7 +161,7 @@ class Connection:
         """What the pipeline may begin without :meth:`_carry`: a message that is ready, and nothing stands before it."""
         means, outbox, pipeline = self._means, self._outbox, self._pipeline
         if (
-            self._claims  # it waits for a message, and is woken up by it
+            not self._is_free
             or outbox.made.empty()
             or self._again
             or means.turnstile.may_hold
@@ -197,8 +198,6 @@ class Connection:
             if turnstile.is_paced(provider):
                 # MAIL has to follow the gate at once, so the session must have room for it before.
                 await self._clear(pipeline)
-            else:
-                await self._has_room(pipeline)  # it may have taken another message of its own accord
             if not await turnstile.passed(self._outbox, parcel.claim):
                 self._outbox.release(parcel.claim)
                 return
@@ -208,16 +207,16 @@ class Connection:
                 return
 
     def _ended(self, parcel: Transaction, outcome: Outcome) -> None:
-        assert isinstance(parcel, Parcel) and self._relay is not None
-        weather, relay, used = self._means.weather, self._relay.name, parcel.number > 1
+        weather, used = self._means.weather, parcel.number > 1
         try:
+            assert isinstance(parcel, Parcel) and self._relay is not None
+            relay = self._relay.name
             weighed = weather.weigh(parcel.claim.id, outcome, used=used, to=parcel.posting.path)
             self._outbox.end(parcel.claim, weighed, parcel.ready, relay)
         except Exception as error:
             # Called by the transport, where an exception would end nothing but the connection. The delivery stays
             # marked SENDING, which is what a crash leaves (I5).
-            self._outbox.crash = error
-            self._outbox.wake.set()
+            self._outbox.crashed(error)
             return
         if (refused := weather.heed(outcome, used=used, relay=relay)) is not None:
             self._outbox.fail(refused)
@@ -259,7 +258,8 @@ class Connection:
                 return True
             outbox.note(Entry(outbox.clock(), "connection_opened", facts=facts))
             self._relay, self._session, self._pipeline = relay, session, pipeline
-            self._most, pipeline.refill = relay.section.messages_per_connection, self._refill
+            self._most = relay.section.messages_per_connection
+            pipeline.refill, pipeline.on_fault = self._refill, outbox.crashed
             return True
         outbox.release(parcel.claim)
         return False

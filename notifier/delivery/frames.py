@@ -54,16 +54,19 @@ class Frames:
 
 
 def portable(error: Exception) -> Exception:
-    """The error as the other end can raise it."""
-    try:
-        again = pickle.loads(pickle.dumps(error))  # noqa: S301
-    except Exception:
-        again = None
-    if type(again) is type(error) and error.__cause__ is None:
-        return error
-    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-    told = type(error) if isinstance(error, NotifierError) else NotifierError
-    return told(f"{error}{cause}" if told is type(error) else f"{type(error).__name__}: {error}{cause}")
+    """The error as the other end can raise it. Of one that is not ours nothing but its class and its place: its text
+    may quote a value (I8)."""
+    if isinstance(error, NotifierError):
+        with suppress(Exception):
+            if type(pickle.loads(pickle.dumps(error))) is type(error):  # noqa: S301
+                return error
+    return NotifierError(_place(error))
+
+
+def _place(error: Exception) -> str:
+    places = traceback.extract_tb(error.__traceback__)
+    where = f" at {places[-1].filename}:{places[-1].lineno}" if places else ""
+    return f"{type(error).__name__}{where}"
 
 
 Send = Callable[[object], None]
@@ -83,9 +86,7 @@ def serve(work: Callable[[Iterator[Any], Send], None]) -> None:
         except (BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:
-            # Its class and its place, not its text, which may quote a value (I8).
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            sys.exit(f"notifier: {type(error).__name__} at {place.filename}:{place.lineno}")
+            sys.exit(f"notifier: {_place(error)}")
 
 
 def _received(pair: socket.socket) -> Iterator[Any]:

@@ -8,6 +8,7 @@ first, while those start, and what they leave undone, is made here.
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 from notifier.delivery.envelopes import Notice, NoticeFor
@@ -22,7 +23,11 @@ from notifier.delivery.workbench import made
 from notifier.delivery.workshop import Workshop
 from notifier.storage.deliveries import Claim
 
+LOOK_SECONDS = 1.0  # between two looks for a process that stands still
 AT_ONCE = 24  # messages made, or given to a bench, at once
+
+
+_log = logging.getLogger(__name__)
 
 
 class Maker:
@@ -38,13 +43,23 @@ class Maker:
 
     async def live(self) -> None:
         """Make the messages of what is claimed, until no more will come. What has none is settled in the outbox."""
+        watch = asyncio.ensure_future(self._watch())
         try:
             while (claims := await self._outbox.claims.get()) is not None:
                 for first in range(0, len(claims), AT_ONCE):
                     await self._bring(claims[first : first + AT_ONCE])
                     await asyncio.sleep(0)
         finally:
+            watch.cancel()
             self._staff.close()
+
+    async def _watch(self) -> None:
+        """A process that stands still (SIGSTOP, a disk that does not answer) keeps nobody's message."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if (silent := self._staff.silent()) is not None:
+                _log.warning("action=process_dismissed process=%r", silent.name)
+                self._take_back(self._staff.dismiss(silent))
 
     async def hire(self, count: int, folder: Path, database: Path, rules: Rulebook) -> None:
         """So many processes that do what can be done beside the sender."""
@@ -70,10 +85,13 @@ class Maker:
             await self._make(wanted)
 
     def _heard(self, result: Result) -> None:
-        if result.claim_id in self._waiting:
-            self._settle(result)
-        else:
+        if result.claim_id not in self._waiting:
             self._early[result.claim_id] = result
+            return
+        try:
+            self._settle(result)
+        except Exception as error:  # called by the transport, where it would end nothing but the process
+            self._outbox.crashed(error)
 
     async def _told(self, workshop: Workshop, claims: list[Claim]) -> bool:
         """Whether the bench has the notices of these claims, or has them now."""
@@ -116,6 +134,7 @@ class Maker:
             outcome = Outcome(Kind.REFUSED, Phase.RCPT, text="no command can carry this address")
             outbox.end(claim, outcome, ready, "")
         else:
+            assert ready.posting.token == claim.token.hex(), "the message is this delivery's (I2)"
             outbox.messages.made()
             outbox.bring(Made(claim, ready), seconds)
 

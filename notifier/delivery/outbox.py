@@ -134,10 +134,11 @@ class Outbox:
 
     def take(self) -> tuple[list[Ended], list[Entry]]:
         """What has ended, and what was noted, since the last call."""
-        ends, self._ended = self._ended, []
-        notes, self._notes = self._notes, []
         # Replies are made fit to be kept (I8) many in a row, for the reason that messages are made so (making.py).
-        return [self._kept(end) if isinstance(end, _Told) else end for end in ends], notes
+        ends = [self._kept(end) if isinstance(end, _Told) else end for end in self._ended]
+        notes = self._notes
+        self._ended, self._notes = [], []
+        return ends, notes
 
     @property
     def has_ended(self) -> bool:
@@ -168,6 +169,11 @@ class Outbox:
         self.pause_words = words
         self.stop_reason = "paused"
         self.stop()
+
+    def crashed(self, error: Exception) -> None:
+        """Something that nobody could take down: the run ends at once, as it would by a crash (I5)."""
+        self.crash = self.crash or error
+        self.wake.set()
 
     def fail(self, error: Exception) -> None:
         """What the run cannot go on with; raised when everything claimed is finished or given back."""

@@ -29,11 +29,13 @@ class Partner(asyncio.Protocol):
     when it is gone (:meth:`lost`)."""
 
     module = ""
+    patience = 0.0
 
     def __init__(self) -> None:
         self._frames = Frames()
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._pair: socket.socket | None = None
         self.is_ready = False
         self._told = asyncio.Event()  # it is ready, or never will be
 
@@ -48,13 +50,20 @@ class Partner(asyncio.Protocol):
                     [sys.executable, "-P", "-m", self.module, str(descriptor)],
                     pass_fds=[descriptor],
                     stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
                     env=environment(os.environ, sys.path),
                     start_new_session=True,
                 )
             except OSError:
                 ours.close()
                 raise
-        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+        self._pair = ours
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+        except BaseException:
+            ours.close()
+            self.close()
+            raise
         self.send(setup)
 
     async def settled(self) -> None:
@@ -67,14 +76,24 @@ class Partner(asyncio.Protocol):
             self._transport.write(frame(item))
 
     def close(self) -> None:
-        """The end of it, and of what it was doing."""
+        """The end of it. What it is doing it may finish within ``patience`` seconds: the pair closes, and it ends."""
         process, self._process = self._process, None
+        if self._pair is not None:
+            with contextlib.suppress(OSError):
+                self._pair.shutdown(socket.SHUT_RDWR)  # at once, and not when the loop comes to it
         if self._transport is not None:
             self._transport.abort()
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
+        if process is None:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.patience)
+        process.kill()
+        process.wait()
+
+    @property
+    def name(self) -> str:
+        """For whoever has to look for it."""
+        return f"{self.module} (process {self._process.pid if self._process else 0})"
 
     def heard(self, item: Any) -> None:
         """It says something."""

@@ -98,8 +98,12 @@ class Transaction:
             self.on_end(self, outcome)
 
 
-def _nothing() -> None:
-    return None
+def nothing() -> None:
+    """No further message."""
+
+
+def _raised(error: Exception) -> None:
+    raise error
 
 
 def _always() -> bool:
@@ -131,7 +135,8 @@ class Pipeline(asyncio.Protocol):
         self._may_end = may_end
         self._rules = rules
         # Asked, where the server pipelines, whenever one more can be staged: no task has to wake up for it.
-        self.refill: Callable[[], Transaction | None] = _nothing
+        self.refill: Callable[[], Transaction | None] = nothing
+        self.on_fault: Callable[[Exception], None] = _raised  # what to do with an error of that
         self.pipelines = "pipelining" in offers
         self.begun = 0
         self.is_open = True
@@ -176,8 +181,11 @@ class Pipeline(asyncio.Protocol):
             self._write(self._begin())
 
     def _refill(self) -> None:
-        if (transaction := self.refill()) is not None:
-            self.submit(transaction)
+        try:
+            if (transaction := self.refill()) is not None:
+                self.submit(transaction)
+        except Exception as error:  # called by the transport, where it would end nothing but the connection
+            self.on_fault(error)
 
     def unstage(self) -> Transaction | None:
         """Take back what was submitted and not begun."""

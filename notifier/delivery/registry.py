@@ -17,13 +17,17 @@ from notifier.delivery.record import Decision, Ended
 from notifier.delivery.turn import Turn, Wish
 from notifier.delivery.workshop import Workshop
 from notifier.errors import TryLater
+from notifier.storage.cycle import LOCKED_SECONDS
 from notifier.storage.deliveries import Claim
+
+ANSWER_SECONDS = LOCKED_SECONDS + 60.0  # beyond what it waits itself for a locked database
 
 
 class Registry(Workshop):
     """One wish at a time. Of what it claims it makes the messages, if it ``makes`` any and has been told the notice."""
 
     module = "notifier.delivery.clerk"
+    patience = 10.0  # for the transaction that it is in
 
     def __init__(
         self,
@@ -45,7 +49,11 @@ class Registry(Workshop):
         self._ends, self._answer = wish.ends, asyncio.get_running_loop().create_future()
         self.send(Asked.of(wish, self._held))
         self._held.difference_update(end.held.id for end, _ in wish.ends)
-        return await self._answer
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._answer
+        except TimeoutError:
+            raise TryLater(f"{self.name} does not answer: end it, and send again") from None
 
     def makes_of(self, claim: Claim) -> bool:
         """Whether this claim's result is to come from it."""
@@ -61,12 +69,20 @@ class Registry(Workshop):
             answer.set_exception(item.error)
         else:
             turn = item.given(self._ends)
+            self._owes()
             self._pending.update((claim.id, claim) for claim in turn.claims if claim.id in item.making)
             self._held.update(claim.id for claim in turn.claims)
             answer.set_result(turn)
 
     def lost(self) -> None:
+        self._give_up()
+        super().lost()
+
+    def close(self) -> None:
+        super().close()
+        self._give_up()
+
+    def _give_up(self) -> None:
         if self._answer is not None and not self._answer.done():
             words = "the process that writes the journal has ended: send again, it finds out what was under way"
             self._answer.set_exception(TryLater(words))
-        super().lost()

@@ -163,7 +163,10 @@ class Run:
         if self._outbox.stopping.is_set():
             return None
         if self._writing_since is not None and time.monotonic() - self._writing_since > LOCKED_SECONDS:
-            return Wait(0, "the database is locked: another command writes to it, or the disk is slow")
+            clerk = f", or {self._staff.registry.name} does not answer" if self._staff.registry else ""
+            return Wait(0, f"the database is locked: another command writes to it, or the disk is slow{clerk}")
+        if silent := self._staff.why():
+            return Wait(0, silent)
         if relay.silence and not relay.live:
             return Wait(0, relay.silence.removesuffix(": check [relay] and try again"))
         if not self._means.weather.is_calm:

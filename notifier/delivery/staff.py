@@ -6,6 +6,7 @@ None is needed: what none of them does, the sender does itself.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from notifier.storage.deliveries import Claim
 
 MANY = 2_000  # messages to send from which processes are worth their start
 MOST = 4
+SLOW_SECONDS = 2.0  # without a message that is owed: it is told
+SILENT_SECONDS = 30.0  # then it is done without
 
 
 def processors() -> int:
@@ -59,12 +62,7 @@ class Staff:
         """So many processes; each begins when it can. Where there is none to be had, it goes without."""
 
         def lost(which: Workshop, claims: list[Claim]) -> None:
-            which.close()
-            if which is self._registry:
-                self._registry = None
-            else:
-                self._benches.remove(which)
-            on_lost(claims)
+            on_lost([*claims, *self.dismiss(which)])
 
         with suppress(OSError):
             registry = Registry(on_result, lost, makes=count == 1)
@@ -76,13 +74,37 @@ class Staff:
                 self._benches.append(bench)
 
     async def settled(self) -> None:
-        """Until each is ready, or gone."""
-        for one in [*self._benches, *([self._registry] if self._registry else [])]:
-            await one.settled()
+        """Until each is ready, or gone, or takes too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SILENT_SECONDS):
+                for one in self._all():
+                    await one.settled()
+
+    def silent(self) -> Workshop | None:
+        """One that owes a message and says nothing."""
+        return next((one for one in self._all() if one.silence > SILENT_SECONDS), None)
+
+    def why(self) -> str:
+        """What is waited for, if one of them is slow to make a message; "" else."""
+        slow = next((one for one in self._all() if one.silence > SLOW_SECONDS), None)
+        return f"{slow.name} does not answer" if slow is not None else ""
+
+    def _all(self) -> list[Workshop]:
+        return [*self._benches, *([self._registry] if self._registry else [])]
+
+    def dismiss(self, which: Workshop) -> list[Claim]:
+        """Do without it; what it has not made."""
+        left = which.give_back()
+        which.close()
+        if which is self._registry:
+            self._registry = None
+        elif which in self._benches:
+            self._benches.remove(which)
+        return left
 
     def close(self) -> None:
         """The end of all of them."""
-        for one in [*self._benches, *([self._registry] if self._registry else [])]:
+        for one in self._all():
             one.close()
         self._registry, self._benches = None, []
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from notifier.delivery.diversion import Diversion
 from notifier.delivery.envelopes import Notice, Ready
-from notifier.delivery.frames import READY, Send, serve
+from notifier.delivery.frames import READY, Send, portable, serve
 from notifier.delivery.orders import Result, Results, Setup, Text
 from notifier.delivery.recipe import Recipe
 from notifier.delivery.unmade import code_of
@@ -30,7 +30,7 @@ def _result(claim_id: int, one: Ready | Exception) -> Result:
     if not isinstance(one, Exception):
         return Result(claim_id, one)
     code = code_of(one)
-    return Result(claim_id, error=one) if code is None else Result(claim_id, code=code)
+    return Result(claim_id, error=portable(one)) if code is None else Result(claim_id, code=code)
 
 
 class Bench:

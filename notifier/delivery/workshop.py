@@ -7,6 +7,7 @@ reason, its work is given back, to be done here: nothing of it has left the hous
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,12 +28,23 @@ class Workshop(Partner):
         self._on_result = on_result
         self._on_lost = on_lost
         self._pending: dict[int, Claim] = {}
+        self._since = 0.0  # when it last sent a result, or began to owe one
         self._texts: dict[tuple[int, int], tuple[bytes, ...]] = {}  # the fixed parts of what it has been given
 
     @property
     def pending(self) -> int:
         """Claims given and not come back."""
         return len(self._pending)
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds it has owed a result and sent none."""
+        return asyncio.get_running_loop().time() - self._since if self._pending else 0.0
+
+    def give_back(self) -> list[Claim]:
+        """What it has not made; whatever it says of them later is about claims that it has no more."""
+        left, self._pending = list(self._pending.values()), {}
+        return left
 
     def knows(self, batch_id: int, segment_id: int) -> bool:
         """Whether it has this segment's notice."""
@@ -46,6 +58,7 @@ class Workshop(Partner):
     def give(self, claims: Iterable[Claim]) -> None:
         """Have these made; it knows their notices."""
         given = tuple(claims)
+        self._owes()
         self._pending.update((claim.id, claim) for claim in given)
         self.send(Work.of(given))
 
@@ -53,6 +66,7 @@ class Workshop(Partner):
         self._hear(item)
 
     def _hear(self, results: Results) -> None:
+        self._since = asyncio.get_running_loop().time()
         for result in results.given(self._fixed):
             if self._pending.pop(result.claim_id, None) is not None:
                 self._on_result(result)
@@ -61,6 +75,9 @@ class Workshop(Partner):
         claim = self._pending[claim_id]
         return self._texts[claim.batch_id, claim.segment_id]
 
+    def _owes(self) -> None:
+        if not self._pending:
+            self._since = asyncio.get_running_loop().time()
+
     def lost(self) -> None:
-        left, self._pending = list(self._pending.values()), {}
-        self._on_lost(self, left)
+        self._on_lost(self, self.give_back())

@@ -7,15 +7,25 @@ import asyncio
 import os
 import signal
 import sqlite3
+import threading
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from notifier.delivery import making, registry, staff
+from notifier.delivery.clerical import Office
 from notifier.delivery.envelopes import Ready
+from notifier.delivery.frames import portable
+from notifier.delivery.limits import Limits
 from notifier.delivery.orders import Setup
+from notifier.delivery.registry import Registry
+from notifier.delivery.replies import load_rules
+from notifier.delivery.turn import Wish
 from notifier.delivery.workshop import Workshop
-from notifier.errors import CampaignBusy, OperatorError, TryLater
+from notifier.errors import CampaignBusy, NotifierError, OperatorError, TryLater
+from notifier.model import Entry
 from notifier.proof.verifier.verify import Ledger
 from notifier.storage import deliveries
 from notifier.vault import Vault
@@ -184,14 +194,14 @@ def test_i5_a_fault_of_everybodys_ends_the_run_and_gives_back_what_was_claimed(r
     assert "process_ended" not in caplog.text
 
 
-def killing(server, module: str, killed: list[int]):
-    """``meanwhile``: kill such a process once some messages are taken."""
+def killing(server, module: str, killed: list[int], how: signal.Signals = signal.SIGKILL):
+    """``meanwhile``: kill such a process, or stop it, once some messages are taken."""
 
     async def kill(database) -> None:
         while not (found := processes(module)) or len(server.taken) < 6:
             await asyncio.sleep(0.01)
         killed.extend(found)
-        os.kill(found[0], signal.SIGKILL)
+        os.kill(found[0], how)
         server.allowed.set()
 
     return kill
@@ -225,6 +235,83 @@ def test_i5_a_clerk_that_is_killed_is_a_crash_at_most(rows, server, sending, vau
 
 
 @thorough
+@needs_proc
+def test_i1_a_process_that_stands_still_keeps_nobodys_message(rows, server, sending, vault, monkeypatch):
+    monkeypatch.setattr(staff, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(making, "LOOK_SECONDS", 0.05)
+    rows.deliver(*many(60))
+    server.on("p009@courriel.example", Act("mail", then="held"))
+    stopped: list[int] = []
+    report = sending(server, tune=beside(2), meanwhile=killing(server, BENCH, stopped, signal.SIGSTOP))
+    assert stopped and (report.reason, report.accepted) == ("done", 60) and processes(BENCH) == []
+    assert_each_has_its_own(rows, server, vault)
+
+
+@thorough
+@needs_proc
+def test_i5_a_clerk_that_stands_still_is_a_crash_at_most(rows, server, sending, monkeypatch):
+    monkeypatch.setattr(registry, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(Registry, "patience", 0.1)
+    rows.deliver(*many(60))
+    server.on("p009@courriel.example", Act("mail", then="held"))
+    stopped: list[int] = []
+    with pytest.raises(TryLater, match="does not answer: end it"):
+        sending(server, tune=beside(1), meanwhile=killing(server, CLERK, stopped, signal.SIGSTOP))
+    assert stopped and processes(CLERK) == [], "it is ended"
+    sending(server, tune={**beside(0), "retry__first_seconds": 0.02}, wait=True)
+    assert rows.states() == {"accepted": 60}
+
+
+@thorough
+def test_i4_a_clerk_finishes_the_transaction_that_it_is_in(rows, vault, settings, folder):
+    """When the sender breaks off: what had been accepted is recorded, and nobody is told twice for it."""
+    rows.deliver("a@courriel.example")
+    wish = Wish(
+        ends=[], notes=[Entry(datetime.now(UTC), "connection_opened")], room=0, among=None, lease=None, relay="relay",
+        unwritten=0, wave_id=None, epoch=0, resends=True, pause_words="", by="ops", now=datetime.now(UTC),
+        provider_of=load_rules(folder).provider, limits=Limits.of(settings), last=None, outstanding=0,
+    )  # fmt: skip
+
+    async def break_off() -> None:
+        clerk = Registry(lambda _: None, lambda *_: None, makes=False)
+        await clerk.start(Office(folder / "campaign.db", vault.keys_for_making(), load_rules(folder), None))
+        await clerk.settled()
+        taking = asyncio.ensure_future(clerk.take(wish))
+        await asyncio.sleep(0.2)  # it waits for the lock now
+        threading.Timer(0.5, release.set).start()
+        clerk.close()
+        with suppress(TryLater):
+            await taking
+
+    release, locked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with closing(sqlite3.connect(folder / "campaign.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            locked.set()
+            release.wait(20)
+            other.execute("ROLLBACK")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait(20)
+    asyncio.run(break_off())
+    holder.join()
+    assert len(rows.entries("connection_opened")) == 1
+
+
+def test_i8_an_error_of_a_process_says_what_ours_says_and_of_others_no_value():
+    ours = portable(CampaignBusy("somebody sends"))
+    assert type(ours) is CampaignBusy and str(ours) == "somebody sends"
+    try:
+        raise ValueError("m.lenoir@courriel.example is no number")
+    except ValueError as error:
+        foreign = portable(error)
+    assert type(foreign) is NotifierError and "lenoir" not in str(foreign) and "ValueError at " in str(foreign)
+
+
+@thorough
+@needs_proc
 def test_i5_a_clerk_that_is_deposed_claims_nothing_and_writes_down_late_what_ended(rows, server, sending):
     """Another sender begins in the middle: what has ended is recorded as late, as it is without a clerk."""
     rows.deliver(*many(30))
