@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,10 +86,10 @@ class Partner(asyncio.Protocol):
             self._transport.abort()
         if process is None:
             return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self.patience)
-        process.kill()
+        impatience = threading.Timer(self.patience, process.kill)
+        impatience.start()
         process.wait()
+        impatience.cancel()
 
     @property
     def name(self) -> str:

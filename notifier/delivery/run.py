@@ -108,6 +108,7 @@ class Run:
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
         self._staff = Staff()
+        self._hiring: asyncio.Future[None] | None = None
         self._maker = Maker(recipe, notice_for, self._outbox, self._staff)
         self._means = Means(
             relays,
@@ -335,7 +336,12 @@ class Run:
         outbox, gate = self._outbox, self._turnstile.gate
         ends, notes = outbox.take()
         steady = outbox.pulse.is_steady()
-        room = 0 if outbox.stopping.is_set() or not steady else self._settings.window - self._outstanding + len(ends)
+        hiring = self._hiring is not None and not self._hiring.done()
+        room = (
+            0
+            if outbox.stopping.is_set() or not steady or hiring
+            else self._settings.window - self._outstanding + len(ends)
+        )
         batch: list[int] | None = None
         lanes: LaneWish | None = None
         lease = gate.wish(self._turnstile.now(), outbox.unwritten, room) if gate else None
@@ -444,7 +450,9 @@ class Run:
         if count := wanted(chosen, messages):
             await self._maker.hire(count, self._folder, self._database, self._relays.current.rules)
             if chosen:
-                await self._staff.settled()
+                # Nothing is claimed meanwhile; what ends is recorded.
+                self._hiring = asyncio.ensure_future(self._staff.settled())
+                self._hiring.add_done_callback(lambda _: self._outbox.wake.set())
 
     async def _write(self, wish: Wish) -> Turn:
         """One transaction: the clerk's, if there is one."""
