@@ -205,6 +205,8 @@ class Run:
                 self.stop()
                 raise
             finally:
+                if self._hiring is not None:
+                    self._hiring.cancel()
                 self._outbox.ending.set()
                 self._outbox.claims.put_nowait(None)
                 for _ in range(connections):

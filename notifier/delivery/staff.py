@@ -95,6 +95,7 @@ class Staff:
     def dismiss(self, which: Workshop) -> list[Claim]:
         """Do without it; what it has not made."""
         left = which.give_back()
+        which.patience = 0.0  # it is gone, or does not listen
         which.close()
         if which is self._registry:
             self._registry = None
