@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def environment(ours: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(place for place in path if place)}
 
 
-class Partner(asyncio.Protocol):
+class Partner(asyncio.Protocol, ABC):
     """A process that runs ``module``. Whoever uses it says what is to be done with what it says (:meth:`heard`), and
     when it is gone (:meth:`lost`)."""
 
@@ -96,13 +97,13 @@ class Partner(asyncio.Protocol):
         """For whoever has to look for it."""
         return f"{self.module} (process {self._process.pid if self._process else 0})"
 
+    @abstractmethod
     def heard(self, item: Any) -> None:
         """It says something."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self) -> None:
         """It has ended, and nobody closed it."""
-        raise NotImplementedError
 
     # -- what the transport does ---------------------------------------------------------------------------------
 
