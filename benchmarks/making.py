@@ -27,6 +27,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from notifier.campaign import Settings, load
 from notifier.cli.loop import settle
@@ -51,6 +52,7 @@ WINDOW = 80  # messages on their way
 TURN = 20  # timed together: what reading the clock costs does not count then
 
 Work = tuple[Claim, Notice]
+One = TypeVar("One")
 
 
 async def claims(folder: Path, settings: Settings, vault: Vault, most: int) -> list[Work]:
@@ -128,7 +130,7 @@ def stages(work: list[Work], vault: Vault, settings: Settings, listed: frozenset
     work = [(held, notice) for held, notice in work if held.form == "own" and not held.informed][:2000]
     told: dict[str, float] = {}
 
-    def timed(name: str, step: Callable[[int], object]) -> list[object]:
+    def timed(name: str, step: Callable[[int], One]) -> list[One]:
         begun = time.thread_time()
         found = [step(place) for place in range(len(work))]
         told[name] = (time.thread_time() - begun) / len(work) * 1e6
