@@ -12,9 +12,11 @@ import aiosmtplib
 
 from notifier.campaign import RelayAccess
 from notifier.delivery.envelopes import Ready
+from notifier.delivery.exchange import OnEnd, Transaction
+from notifier.delivery.handover import take_over
 from notifier.delivery.outbox import Made, Outbox
 from notifier.delivery.outcomes import Outcome
-from notifier.delivery.pipeline import OnEnd, Patience, Pipeline, Transaction, nothing, take_over
+from notifier.delivery.pipeline import Patience, Pipeline, nothing
 from notifier.delivery.relay import Relay, RelayRefused, session_facts
 from notifier.delivery.relays import Relays
 from notifier.delivery.transaction import Posting

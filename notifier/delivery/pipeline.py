@@ -15,8 +15,7 @@ What it promises:
   only by :meth:`Pipeline.submit`, right after the gate has opened (I6).
 - Nothing the server or the network does raises.
 
-The transport comes from aiosmtplib (connect, TLS, AUTH): :func:`take_over` replaces its protocol, with no await in
-between, and its SMTP object is never called again but for ``close``.
+The transport comes from aiosmtplib (connect, TLS, AUTH; handover.py).
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-import aiosmtplib
-
 from notifier.delivery.answers import NOT_SMTP, Answer, AnswerReader
+from notifier.delivery.exchange import Transaction
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify, in_doubt, lost, timed_out
-from notifier.delivery.rules import OTHER, Rulebook
-from notifier.delivery.transaction import Envelope, EnvelopeError, Posting, body, commands, needs_utf8
+from notifier.delivery.rules import Rulebook
+from notifier.delivery.transaction import commands, needs_utf8
 
 LARGE = 65_536  # bytes; of a larger body the dot waits until the transport has room again
 LEAVE_SECONDS = 5.0  # for QUIT and the end of TLS
@@ -51,51 +49,6 @@ class Patience:
     data: float
     block: float
     final: float
-
-
-OnEnd = Callable[["Transaction", Outcome], None]
-
-
-class Transaction:
-    """One message's way over one session. ``on_begin`` is called when MAIL is written, ``on_end`` once, with the
-    outcome; ``provider``: the recipient's."""
-
-    __slots__ = (
-        "commands",
-        "dot_out",
-        "ended",
-        "number",
-        "on_begin",
-        "on_end",
-        "posting",
-        "provider",
-        "recipient_taken",
-    )
-
-    def __init__(
-        self,
-        posting: Posting,
-        on_begin: Callable[[], None],
-        on_end: OnEnd,
-        provider: str = OTHER,
-    ) -> None:
-        if not posting.wire.endswith(b"\r\n.\r\n"):
-            raise EnvelopeError(f"delivery {posting.token}: the body has no end")
-        self.posting = posting
-        self.on_begin = on_begin
-        self.on_end = on_end
-        self.provider = provider
-        self.commands = (b"", b"")  # MAIL and RCPT as the session at hand takes them
-        self.number = 0  # of the session's transactions, from 1
-        self.recipient_taken = False
-        self.dot_out = False
-        self.ended = False
-
-    def end(self, outcome: Outcome) -> None:
-        """The outcome, the first one; what comes later is about a transaction that has ended."""
-        if not self.ended:
-            self.ended = True
-            self.on_end(self, outcome)
 
 
 def nothing() -> None:
@@ -527,36 +480,3 @@ class Pipeline(asyncio.Protocol):
                 in_doubt("no answer in time after the final dot") if transaction.dot_out else timed_out(where)
             )
         self._close(_AFTER_THE_DOT, abruptly=True)
-
-
-def take_over(
-    session: aiosmtplib.SMTP,
-    patience: Patience,
-    may_begin: Callable[[], bool],
-    rules: Rulebook,
-    *,
-    pipelining: bool = True,
-    may_end: Callable[[], bool] = lambda: True,
-) -> Pipeline | None:
-    """The session's transport under our own protocol; None if it is closing already. aiosmtplib's SMTP object may
-    only be closed from here on. ``pipelining``: false = command by command, whatever the server offers;
-    ``may_end``: asked right before a final dot."""
-    transport = cast(asyncio.Transport | None, session.transport)
-    if transport is None or transport.is_closing():
-        return None
-    offers = {name: value for name, value in session.esmtp_extensions.items() if pipelining or name != "pipelining"}
-    pipeline = Pipeline(transport, offers, patience, may_begin, rules, may_end)
-    transport.set_protocol(pipeline)
-    return pipeline
-
-
-async def hand_over(pipeline: Pipeline, envelope: Envelope, wrote: Callable[[], None]) -> Outcome:
-    """One message on a session on which nothing is under way. MAIL is written before the first await, and ``wrote``
-    called right after it (I6)."""
-    ended: list[Outcome] = []
-    posting = Posting.of(envelope, body(envelope))
-    pipeline.submit(Transaction(posting, lambda: None, lambda _, outcome: ended.append(outcome)))
-    wrote()
-    await pipeline.until(lambda: bool(ended) and pipeline.is_idle)
-    pipeline.unstage()
-    return ended[0] if ended else lost(Phase.MAIL)

@@ -26,10 +26,11 @@ from notifier.campaign import Sender, Settings
 from notifier.delivery import replies, traffic
 from notifier.delivery.connection import patience
 from notifier.delivery.envelopes import Notice
+from notifier.delivery.handover import hand_over, take_over
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.pace import Gate, Pace
 from notifier.delivery.paces import Paces
-from notifier.delivery.pipeline import Pipeline, hand_over, take_over
+from notifier.delivery.pipeline import Pipeline
 from notifier.delivery.relay import Relay, RelayRefused, open_relay
 from notifier.delivery.signals import stopping_signals
 from notifier.delivery.slots import bucket

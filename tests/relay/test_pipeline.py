@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.delivery.answers import LONGEST_LINE, AnswerReader
+from notifier.delivery.exchange import Transaction
 from notifier.delivery.outcomes import Kind, Outcome, Phase
-from notifier.delivery.pipeline import LARGE, Patience, Pipeline, Transaction
+from notifier.delivery.pipeline import LARGE, Patience, Pipeline
 from notifier.delivery.replies import load_rules
 from notifier.delivery.transaction import Envelope, EnvelopeError, Posting, body
 

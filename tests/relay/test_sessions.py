@@ -11,7 +11,8 @@ import pytest
 import uvloop
 
 from notifier.cli.loop import loop_factory
-from notifier.delivery.pipeline import Patience, take_over
+from notifier.delivery.handover import take_over
+from notifier.delivery.pipeline import Patience
 from notifier.delivery.relay import open_relay
 from notifier.errors import OperatorError, RelayUnavailable, SettingsError
 from tests.delivery.rows import tuned
