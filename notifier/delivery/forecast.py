@@ -269,7 +269,7 @@ class _Flow:
         if not is_known:
             told.append("nothing that is set or was measured limits the pace: the relay alone knows when it ends")
         if brakes.observed:
-            told.append("no relay.rate is set: reckoned with the rate of its last minutes of sending")
+            told.append("no relay.rate is set: reckoned with the rate of its last minutes of sending, breaks left out")
         if brakes.paused:
             told.append("it is paused: reckoned as if resumed now")
         for name, share in sorted(brakes.slowed.items()):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from notifier.campaign import Settings
 from notifier.delivery.forecast import Backlog, Brakes, Forecast, project
@@ -15,8 +18,12 @@ from notifier.model import from_ms, to_ms
 from notifier.storage import backlog, campaigns, counters, lanes, tempo
 from notifier.storage.database import Connection
 
-_LATELY_MS = 600_000
+_LATELY_MS = 600_000  # of sending
 _ENOUGH = 20  # attempts from which a rate is told
+# Between two attempts, when nobody was sending: a pause, a night, lanes that all rest. What is shorter belongs to the
+# sending and will come again: a relay that stalls, a session that is opened anew (up to 30 s between two tries).
+_BREAK_MS = 30_000
+_BREAK_TIMES = 10  # and so many times what is usual: who sends one a minute makes no breaks
 
 
 async def look_ahead(connection: Connection, settings: Settings, folder: Path, now: datetime) -> Forecast:
@@ -52,10 +59,23 @@ def _opens(lane: Lane | None) -> datetime:
 
 async def _observed(connection: Connection) -> float | None:
     """Messages per second in the last minutes of sending, whenever they were; None if too few were sent to tell."""
-    lately = await tempo.lately(connection, _LATELY_MS)
-    if lately.attempts < _ENOUGH or lately.last_ms <= lately.first_ms:
+    return rate_while_sending(await tempo.lately(connection))
+
+
+def rate_while_sending(begun_ms: Sequence[int]) -> float | None:
+    """Attempts per second, of ascending instants, over the last ten minutes in which they followed one another: breaks
+    are no part of them. None for too few. Pure."""
+    gaps = [after - before for before, after in pairwise(begun_ms)]
+    if len(gaps) < _ENOUGH - 1:
         return None
-    return (lately.attempts - 1) * 1000 / (lately.last_ms - lately.first_ms)
+    longest = max(_BREAK_MS, _BREAK_TIMES * median(gaps))
+    spent = number = 0
+    for gap in reversed(gaps):
+        if spent >= _LATELY_MS and number >= _ENOUGH:
+            break
+        if gap <= longest:
+            spent, number = spent + gap, number + 1
+    return number * 1000 / spent if spent else None
 
 
 async def _canary_left(connection: Connection, limits: Limits) -> int:
