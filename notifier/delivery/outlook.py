@@ -10,7 +10,7 @@ from statistics import median
 
 from notifier.campaign import Settings
 from notifier.delivery.forecast import Backlog, Brakes, Forecast, project
-from notifier.delivery.lanes import Lane
+from notifier.delivery.lanes import Lane, opened
 from notifier.delivery.limits import CANARY, Limits
 from notifier.delivery.paces import Paces
 from notifier.delivery.replies import load_rules
@@ -30,6 +30,9 @@ async def look_ahead(connection: Connection, settings: Settings, folder: Path, n
     """When what is planned and has not gone out will have, under the settings as they are now."""
     limits = Limits.of(settings)
     kept = {row.provider: Lane(*row) for row in await lanes.listed(connection)}
+    # Like a paused campaign: when somebody opens it is not known, and what it would then be is.
+    stopped = sorted(name for name, lane in kept.items() if lane.is_paused)
+    kept |= {name: opened(kept[name]) for name in stopped}
     paces = Paces.of(settings, load_rules(folder))
     waiting = [
         Backlog(row.provider, max(from_ms(row.due_ms), now, _opens(kept.get(row.provider))), row.messages)
@@ -48,6 +51,7 @@ async def look_ahead(connection: Connection, settings: Settings, folder: Path, n
         first=None if first_ms is None else from_ms(first_ms),
         canary=await _canary_left(connection, limits),
         paused=await campaigns.paused(connection) is not None,
+        stopped=stopped,
         slowed={name: lane.factor for name, lane in kept.items() if lane.factor < 1.0},
     )
     return project(waiting, brakes, now)

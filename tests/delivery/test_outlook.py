@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notifier.delivery.forecast import Forecast
+from notifier.delivery.lanes import FOREVER_MS
 from notifier.delivery.limits import Limits
 from notifier.delivery.outlook import look_ahead
 from notifier.model import to_ms
@@ -119,6 +120,17 @@ def test_without_a_rate_the_last_minutes_of_sending_tell(rows, ahead):
     forecast = ahead()
     assert forecast.limited_by == "the observed rate (2 per second)" and forecast.messages == 30
     assert forecast.ends_at == NINE + timedelta(seconds=15)
+
+
+def test_a_lane_paused_by_name_makes_no_day_missed_and_has_the_pace_that_opening_gives_it(rows, ahead):
+    rows.deliver(*many(60, "o"), provider="orange")
+    rows.run("INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'paused by hand: a call', 2.0)", FOREVER_MS)
+    forecast = ahead(rate=100.0, pace__rates={"orange": 2.0})
+    assert forecast.ends_at == NINE + timedelta(seconds=30) and not forecast.is_late(NINE.date(), Limits(UTC))
+    assert forecast.is_late(NINE.date() - timedelta(days=1), Limits(UTC)), "late by itself it is told as late"
+    assert forecast.assumes == [
+        "the lane orange is paused by hand: reckoned as if opened now (`resume --provider orange`)"
+    ]
 
 
 def test_the_canary_and_a_pause_are_said(rows, ahead):
