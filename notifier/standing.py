@@ -61,6 +61,7 @@ class Standing:
     allowed: Allowance = field(default_factory=Allowance)  # by the sending hours, the helpline's caps and the warm-up
     forecast: Forecast | None = None
     ahead: Sequence[str] = ()  # the forecast in lines
+    plan_file: Path | None = None  # beside the database, of a plan that runs, or was killed
 
     @property
     def balances(self) -> bool:
@@ -75,6 +76,7 @@ class Standing:
             "held": [each.as_json() for each in self.held],
             "rejected": self.rejected.as_json(),
             "clear_files": [each.path for each in self.clear_files],
+            "plan_file": str(self.plan_file) if self.plan_file else None,
             "awaiting_plan": list(self.awaiting_plan),
             "waits": {"until": utc_text(self.allowed.goes_on), "why": self.allowed.why}
             if self.allowed.goes_on
@@ -170,6 +172,11 @@ class Standing:
             at = from_ms(file.written_ms)
             who = f"by {file.written_by}, {at:%Y-%m-%d %H:%M} UTC"
             lines.append(f"In clear: {file.path} ({file.kind} with values, {who}): remove it when it has served")
+        if self.plan_file:
+            lines.append(
+                f"A plan is at work, or was killed: {self.plan_file} (numbers and tokens) goes with its end, or with "
+                "the next command that writes"
+            )
         for wave in account.waves:
             lines += ["", f"Wave {wave.name} ({wave.kind})"]
             lines += [f"  {term.value:12} {wave.terms[term]:>9}  {MEANINGS[term]}" for term in Term]
@@ -218,7 +225,7 @@ async def take(
             await files_since_last_plan(connection), await awaiting_plan(connection),
             await look(connection, folder, now),
             limits.allowance(now, begun, canary=False, first=None if first_ms is None else from_ms(first_ms)),
-            forecast, ahead,
+            forecast, ahead, database.plan_file(),
         )  # fmt: skip
 
 

@@ -41,8 +41,12 @@ async def resend_doubts(app: App, which: Which) -> Settled:
 async def accept_doubts(app: App, which: Which, reason: str) -> Settled:
     """Take them as handed over. Raises OperatorError; nothing was changed then."""
     from notifier.delivery import doubts
+    from notifier.delivery.replies import listed_domains, load_rules
 
-    return await doubts.accept(app.database, app.vault, app.settings, which, reason=reason, by=app.by, now=utc_now())
+    listed = listed_domains(load_rules(app.folder))
+    return await doubts.accept(
+        app.database, app.vault, app.settings, which, reason=reason, by=app.by, now=utc_now(), listed=listed
+    )
 
 
 async def name_fault(

@@ -58,9 +58,10 @@ async def list_notices(app: App, kind: WaveKind) -> Matrix:
     return read_matrix(own_files(app.folder), counted, Catalogue.load(app.folder, app.settings), app.settings, kind)
 
 
-async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | None, list[DomainReport]]:
-    """Findings on texts and settings, what the relay says (None: [relay] host is blank, a finding tells so), and what
-    the DNS says of each sender's domain; all of it in seconds, whoever does not answer."""
+async def check_wave(app: App, wave: str) -> tuple[list[Finding], list[Examined], list[DomainReport]]:
+    """Findings on texts and settings, what each relay says that a run may use (one whose host or rate is blank is left
+    out, a finding tells so), and what the DNS says of each sender's domain; all of it in seconds, whoever does not
+    answer."""
     from notifier.delivery.examination import examine
     from notifier.notices.approval import findings
     from notifier.notices.places import settings_places
@@ -78,9 +79,7 @@ async def check_wave(app: App, wave: str) -> tuple[list[Finding], Examined | Non
     domains = await _domains(app)
     others += [finding for report in domains for finding in report.findings]
     found += settings_places(app.folder).located(others)
-    relay = app.settings.relay
-    examined = await examine(app.settings, app.folder) if relay.host and relay.rate is not None else None
-    return sorted(found, key=lambda finding: finding.severity), examined, domains
+    return sorted(found, key=lambda finding: finding.severity), await examine(app.settings, app.folder), domains
 
 
 async def _domains(app: App) -> list[DomainReport]:

@@ -149,6 +149,7 @@ async def _session_started(app: App, command: str, *, has_head: bool) -> None:
         )
         entries.append(Entry(utc_now(), "head_missing"))
     async with app.database.write() as connection:
+        app.database.discard_plan()
         await journal.append(connection, entries)
         await _note_clock(app, connection, read_clocks(), during="between_sessions", starts=True)
 

@@ -60,7 +60,8 @@ def accept(
     """Take deliveries in doubt as handed over, for example because the relay's own log shows them.
 
     They count as handed_over, and are observed from now on; the proof says "by decision of NAME, not by the relay".
-    Nothing is sent. Safe to run twice.
+    Nothing is sent. Safe to run twice. Names and addresses of those whom they tell are taken out of the reason, of 50
+    with --all at most.
     """
     return _decide(signed(terminal, by), references, every, wave, reason=reason)
 

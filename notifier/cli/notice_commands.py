@@ -41,13 +41,14 @@ def preview(terminal: Terminal, segment: int | None, out: Path | None, wave: str
 @command("check", short_help="texts, settings, relay; blocks on errors")
 @click.option("--wave", default="initial", show_default=True)
 def check(terminal: Terminal, wave: str) -> int:
-    """Check texts and settings against the rules of Art. 34(2) (docs/check-rules.md), ask the relay what it offers,
-    and the DNS what it says of the senders' domains."""
+    """Check texts and settings against the rules of Art. 34(2) (docs/check-rules.md), ask the relay
+    and its fallback what they offer, and the DNS what it says of the senders' domains."""
     from notifier import app
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="check", writes=False) as opened:
-            findings, relay, domains = await app.check_wave(opened, wave)
+            findings, relays, domains = await app.check_wave(opened, wave)
+        asked = {relay.setting: asdict(relay) for relay in relays}
         errors = [finding for finding in findings if finding.severity == "error"]
         body = {
             "errors": len(errors),
@@ -63,7 +64,8 @@ def check(terminal: Terminal, wave: str) -> int:
                 }
                 for each in findings
             ],
-            "relay": asdict(relay) if relay else None,
+            "relay": asked.get("relay"),
+            "fallback": asked.get("relay.fallback"),
             "domains": [
                 {
                     "sender": each.sender,
@@ -80,7 +82,7 @@ def check(terminal: Terminal, wave: str) -> int:
                 lines.append(f"{'ok':8} {', '.join(each.checked)} of {each.domain} looked up")
             for topic, why in each.not_checked.items():
                 lines.append(f"{'':8} {topic} of {each.domain} not checked: {why}")
-        if relay:
+        for relay in relays:
             lines.append(f"{'ok' if relay.answers and not relay.refused else 'relay':8} {relay.text}")
         lines.append(
             f"{len(errors)} errors block `approve`."
@@ -88,9 +90,9 @@ def check(terminal: Terminal, wave: str) -> int:
             else f"Nothing blocks. Next: `notifier preview{_of(wave)}`, then `notifier approve{_of(wave)}`."
         )
         terminal.result(body, *lines)
-        if errors or (relay and relay.refused):
+        if errors or any(relay.refused for relay in relays):
             return OPERATOR
-        return TRY_LATER if relay and not relay.answers else 0
+        return TRY_LATER if any(not relay.answers for relay in relays) else 0
 
     return asyncio.run(work())
 

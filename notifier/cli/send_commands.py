@@ -165,7 +165,9 @@ def _lines(report: SendReport) -> list[str]:
 
 
 @command("pause", short_help="stop claiming")
-@click.option("--reason", type=Line(), help="Why, for the journal and for who looks.  [default: paused by hand]")
+@click.option(
+    "--reason", type=Line(), help="Why, for the journal and for who looks: name no person.  [default: paused by hand]"
+)
 @click.option("--provider", metavar="NAME", help="Only this provider's lane; everything else goes on.")
 @click.option("--by", type=Line(), help="Who decides, for the journal (default: the system's user).")
 def pause(terminal: Terminal, reason: str | None, provider: str | None, by: str | None) -> int:

@@ -17,14 +17,15 @@ from functools import partial
 from typing import Any
 
 from notifier.campaign import Settings
+from notifier.delivery.reasons import impersonal
 from notifier.delivery.record import Policy
 from notifier.delivery.states import Event, State, advance
 from notifier.errors import OperatorError
-from notifier.model import Entry, from_ms, to_ms, utc_text
+from notifier.model import Contact, Entry, from_ms, to_ms, utc_text
 from notifier.storage import doubts, evidence, journal
 from notifier.storage.database import Connection, Database
 from notifier.storage.doubts import DoubtRow
-from notifier.vault import Vault, number_of_reference, redact, spelled_reference
+from notifier.vault import Vault, number_of_reference, spelled_reference
 
 PAGE = 2_000  # decided in one transaction
 SHOWN = 50  # on a terminal; --json lists all
@@ -174,16 +175,38 @@ async def resend(database: Database, vault: Vault, which: Which, *, by: str, now
 
 
 async def accept(
-    database: Database, vault: Vault, settings: Settings, which: Which, *, reason: str, by: str, now: datetime
+    database: Database,
+    vault: Vault,
+    settings: Settings,
+    which: Which,
+    *,
+    reason: str,
+    by: str,
+    now: datetime,
+    listed: frozenset[str] = frozenset(),
 ) -> Settled:
     """Take them as handed over, observed from now on like what the relay accepted. ``reason``: for the journal; what
-    looks like somebody's address or number in it is taken out. Raises OperatorError; nothing was changed then."""
-    said = redact(" ".join(reason.split()))
+    names those whom the deliveries reach and inform is taken out of it, and what looks like somebody's address or
+    number (``listed``: domains that may stand in it). Raises OperatorError; nothing was changed then."""
+    said = await _impersonal(database, vault, which, reason, listed)
     state = advance(State.IN_DOUBT, Event.TAKE)
     until = to_ms(now + Policy.of(settings).observe)
     entry = partial(_entry, "doubt_accepted", now=now, by=by, reason=said)
     settle = partial(_settle, state=state, now=now, observe_until_ms=until, entry=entry)
     return await _decide(database, vault, which, settle, resend=False)
+
+
+async def _impersonal(database: Database, vault: Vault, which: Which, reason: str, listed: frozenset[str]) -> str:
+    """The reason as it may be kept. One reason is given for all of them, and may name any: everybody's values are
+    taken out of it. Not where somebody says "all" and they are many: no word would be left."""
+    about: list[Contact] = []
+    async with database.read() as connection:
+        chosen, _ = await _chosen(connection, vault, which, resend=False)
+        ids = [row.id for row in chosen] if which.words or len(chosen) <= SHOWN else []
+        for first in range(0, len(ids), PAGE):
+            for kind, identity, sealed in await doubts.told(connection, ids[first : first + PAGE]):
+                about.append(Contact.of(vault.unseal(kind, identity, sealed)))
+    return impersonal(reason, about, listed)
 
 
 async def _decide(

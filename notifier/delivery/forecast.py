@@ -16,9 +16,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from notifier.delivery.hours import day_of
-from notifier.delivery.lanes import FOREVER_MS
 from notifier.delivery.limits import Cap, Limits
-from notifier.model import from_ms, utc_text
+from notifier.model import utc_text
 
 LONGEST = timedelta(days=731)  # what takes longer has no end that anybody plans with
 DAYS_TOLD = 7  # on a terminal
@@ -39,7 +38,8 @@ class Brakes:
     """What holds the sender back. ``relay``: messages per second, None = no limit that is known; ``observed``: that is
     what it was measured at; ``rates``: of the providers that have a pace; ``begun``: the counters of this hour and day;
     ``first``: the campaign's first attempt; ``canary``: so many until the pause, 0 = no pause comes; ``paused``: it
-    pauses now; ``slowed``: shares of lanes that were throttled and have not recovered."""
+    pauses now; ``stopped``: lanes that somebody paused by name; ``slowed``: shares of lanes that were throttled and
+    have not recovered."""
 
     limits: Limits
     relay: float | None = None
@@ -49,6 +49,7 @@ class Brakes:
     first: datetime | None = None
     canary: int = 0
     paused: bool = False
+    stopped: Sequence[str] = ()
     slowed: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -167,7 +168,7 @@ class _Flow:
             self._left[come.provider] = self._left.get(come.provider, 0.0) + come.messages
         if not self._left:
             due = self._coming[-1].due
-            return self._pass(due, "a lane that somebody paused" if due >= from_ms(FOREVER_MS) else 'replies "later"')
+            return self._pass(due, 'replies "later"')
         if self._limits.hours is not None and (opens := self._limits.hours.opens(self._at)) > self._at:
             return self._pass(opens, "")
         for cap in self._caps():
@@ -269,9 +270,13 @@ class _Flow:
         if not is_known:
             told.append("nothing that is set or was measured limits the pace: the relay alone knows when it ends")
         if brakes.observed:
-            told.append("no relay.rate is set: reckoned with the rate of its last minutes of sending")
+            told.append("no relay.rate is set: reckoned with the rate of its last minutes of sending, breaks left out")
         if brakes.paused:
             told.append("it is paused: reckoned as if resumed now")
+        for name in brakes.stopped:
+            if name in self._total:
+                how = f"reckoned as if opened now (`resume --provider {name}`)"
+                told.append(f"the lane {name} is paused by hand: {how}")
         for name, share in sorted(brakes.slowed.items()):
             pace = f" ({brakes.rates[name]:g} per second)" if name in brakes.rates else ""
             told.append(f"{name} asked for less and gets {share:.0%} of its pace{pace}: reckoned as if that lasted")

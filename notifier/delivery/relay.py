@@ -41,12 +41,21 @@ class RelayRefused(NotifierError):
 
 
 class Relay:
-    """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean;
-    ``silence``: why the last session could not be opened."""
+    """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean; ``setting``:
+    where it stands in campaign.toml, for whoever has to write there; ``silence``: why the last session could not be
+    opened."""
 
-    def __init__(self, section: RelayAccess, password: str, context: ssl.SSLContext | None, rules: Rulebook) -> None:
+    def __init__(
+        self,
+        section: RelayAccess,
+        password: str,
+        context: ssl.SSLContext | None,
+        rules: Rulebook,
+        setting: str = "relay",
+    ) -> None:
         self.section = section
         self.rules = rules
+        self.setting = setting
         self._password = password
         self._context = context
         self._kept: list[aiosmtplib.SMTP] = []
@@ -115,7 +124,9 @@ class Relay:
             await self.close(self._kept.pop())
 
     def _unavailable(self, words: str) -> RelayUnavailable:
-        return RelayUnavailable(f"the relay {self.name} does not answer ({words}): check [relay] and try again")
+        return RelayUnavailable(
+            f"the relay {self.name} does not answer ({words}): check [{self.setting}] and try again"
+        )
 
     async def _connect(self) -> aiosmtplib.SMTP:
         section = self.section
@@ -137,13 +148,15 @@ class Relay:
             if section.tls is Tls.STARTTLS:
                 phase = Phase.STARTTLS
                 if not session.supports_extension("starttls"):
-                    raise SettingsError(f"the relay {self.name} offers no STARTTLS: set relay.tls, or ask its operator")
+                    raise SettingsError(
+                        f"the relay {self.name} offers no STARTTLS: set {self.setting}.tls, or ask its operator"
+                    )
                 await session.starttls(tls_context=self._context)
                 await _hello(session)
             if section.username:
                 phase = Phase.AUTH
                 if not session.supports_extension("auth"):
-                    raise SettingsError(f"the relay {self.name} offers no login, and relay.username is set")
+                    raise SettingsError(f"the relay {self.name} offers no login, and {self.setting}.username is set")
                 await self._login(session)
         except BaseException as error:
             session.close()
@@ -163,7 +176,7 @@ class Relay:
                 return
         raise SettingsError(
             f"the relay {self.name} offers no login by {section.auth.upper() or 'PLAIN or LOGIN'} "
-            f"(it offers {', '.join(offered).upper() or 'none'}): check relay.auth"
+            f"(it offers {', '.join(offered).upper() or 'none'}): check {self.setting}.auth"
         )
 
     def _told(self, phase: Phase, error: Exception) -> Exception:  # noqa: PLR0911  (a table, read downwards)
@@ -178,10 +191,13 @@ class Relay:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return SettingsError(
                     f"the certificate of the relay {self.name} does not verify ({cause.verify_message}): "
-                    "set relay.ca_file to its authority's certificate, or relay.host to the name in it"
+                    f"set {self.setting}.ca_file to its authority's certificate, "
+                    f"or {self.setting}.host to the name in it"
                 )
             if isinstance(cause, ssl.SSLError):
-                return SettingsError(f"no TLS with the relay {self.name} ({cause.reason}): check relay.tls and port")
+                return SettingsError(
+                    f"no TLS with the relay {self.name} ({cause.reason}): check {self.setting}.tls and port"
+                )
             cause = cause.__cause__
         if isinstance(error, TimeoutError):
             return self._unavailable("no answer in time")
@@ -215,7 +231,8 @@ async def _relay(
     if section.tls is not Tls.NONE:
         secret = environment.get(variable.replace("_PASSWORD", "_KEY_PASSWORD"))
         context = await asyncio.to_thread(_tls_context, section, path, folder, secret)
-    return Relay(section, _password(section, path, variable, folder, environment), context, load_rules(folder))
+    password = _password(section, path, variable, folder, environment)
+    return Relay(section, password, context, load_rules(folder), path)
 
 
 def _tls_context(section: RelayAccess, path: str, folder: Path, secret: str | None) -> ssl.SSLContext:

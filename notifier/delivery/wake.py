@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from shutil import which
 
-from notifier.campaign import Settings
+from notifier.campaign import PREFIX, Settings
 from notifier.delivery.report import SendReport
 from notifier.errors import CampaignBusy, NotifierError, OperatorError, StorageError
 from notifier.model import Entry
@@ -93,9 +93,11 @@ def missing(settings: Settings, folder: Path) -> list[str]:
 
 
 def environment(occasion: Occasion, settings: Settings, folder: Path, own: Mapping[str, str]) -> dict[str, str]:
-    """What the program gets: ours without secrets, and what there is to tell. Pure, given ``own``."""
+    """What the program gets: what is not ours, and what there is to tell. Of our own variables it inherits none: a
+    password may stand in any (a database's address has one), and which do is not for a list to know. Pure, given
+    ``own``."""
     reason = " ".join(occasion.reason.replace("\0", " ").split())[:_LONGEST]
-    inherited = {name: value for name, value in own.items() if not _is_secret(name)}
+    inherited = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
     told = {
         "NOTIFIER_EVENT": occasion.event,
         "NOTIFIER_REASON": reason,
@@ -104,10 +106,6 @@ def environment(occasion: Occasion, settings: Settings, folder: Path, own: Mappi
     }
     counts = {f"NOTIFIER_{name.upper()}": str(count) for name, count in occasion.counts.items()}
     return {**inherited, **told, **counts}
-
-
-def _is_secret(name: str) -> bool:
-    return name == "NOTIFIER_KEY" or (name.startswith("NOTIFIER_") and name.endswith("PASSWORD"))
 
 
 async def wake(database: Database, settings: Settings, folder: Path, occasion: Occasion, now: datetime) -> None:

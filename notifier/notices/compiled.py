@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -266,8 +266,14 @@ def _token(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", plain)[:20].strip("-") or "notice"
 
 
-@lru_cache(maxsize=64)
 def _rfc5322_date(date: datetime) -> bytes:
-    if date.tzinfo is None:
+    offset = date.utcoffset()
+    if offset is None:
         raise ValueError("a message's date says its time zone")
+    return _dated(date, offset)
+
+
+@lru_cache(maxsize=64)
+def _dated(date: datetime, _offset: timedelta) -> bytes:
+    """The offset is part of the key alone: aware datetimes of one instant are equal, whatever their zones."""
     return format_datetime(date).encode("ascii")

@@ -31,6 +31,9 @@ def check_settings(settings: Settings, *, undecided: int | None = None) -> list[
 def _everywhere(settings: Settings) -> Iterator[Finding]:
     if not settings.relay.host:
         yield _blank("relay.host", "name the server that takes the messages")
+    if settings.relay.fallback is not None and settings.relay.fallback.rate is None:
+        # `send` opens both relays before it begins: without it, nothing goes out by the first either.
+        yield _blank("relay.fallback.rate", "say how many messages per second it accepts (0 = no limit)")
     if not settings.incidents:
         yield _blank("incidents", "write an [[incidents]] block with the facts of each breach")
     if not settings.senders:
@@ -86,19 +89,24 @@ def _is_domain(text: str) -> bool:
 
 def _sample(settings: Settings) -> Iterator[Finding]:
     """Invented persons must never be written to by a real server."""
-    if settings.relay.host and not is_loopback(settings.relay.host):
-        yield Finding(
-            "sample-relay",
-            "relay.host",
-            f"a sample campaign sends to this machine only, and {settings.relay.host} is not it: use 127.0.0.1",
-        )
+    for setting, host in _beyond_this_machine(settings):
+        text = f"a sample campaign sends to this machine only, and {host} is not it: use 127.0.0.1"
+        yield Finding("sample-relay", setting, text)
+
+
+def _beyond_this_machine(settings: Settings) -> list[tuple[str, str]]:
+    """Setting and host of each relay that is another machine."""
+    hosts = [("relay.host", settings.relay.host)]
+    if settings.relay.fallback is not None:
+        hosts.append(("relay.fallback.host", settings.relay.fallback.host))
+    return [(setting, host) for setting, host in hosts if host and not is_loopback(host)]
 
 
 def _drill(settings: Settings, drill: DrillSection) -> Iterator[Finding]:
     """A rehearsal writes to own addresses, or to a sink on this machine."""
-    if not drill.recipients and settings.relay.host and not is_loopback(settings.relay.host):
-        text = f"a drill without [drill] recipients sends to this machine only, and {settings.relay.host} is not it"
-        yield Finding("drill-relay", "relay.host", text)
+    for setting, host in [] if drill.recipients else _beyond_this_machine(settings):
+        text = f"a drill without [drill] recipients sends to this machine only, and {host} is not it"
+        yield Finding("drill-relay", setting, text)
     for address in drill.recipients:
         try:
             mailbox_address(address)

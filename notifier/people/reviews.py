@@ -7,11 +7,12 @@ one. It may be revised until the person's notice is begun.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from notifier.delivery.reasons import impersonal
 from notifier.errors import OperatorError
 from notifier.model import Contact, Entry, to_ms
 from notifier.people.households import ENDED_CONTRACT_CHILD, MINOR_WITHOUT_HOLDER
@@ -23,7 +24,7 @@ from notifier.storage.database import Connection, Database
 from notifier.storage.persons import MISSING_FORENAME
 from notifier.storage.reviews import Compared, ReviewRow
 from notifier.storage.waves import ask_for_plan
-from notifier.vault import Vault, redact
+from notifier.vault import Vault
 
 # What may be decided beside `contact:ID`. none: stays unmatched (a child: nobody is told); own: a row without forename
 # is a person of its own, and is matched as such; own_letter: a letter to the child's own address.
@@ -221,7 +222,8 @@ async def decide(
     why: str = "",
 ) -> Decided:
     """Decide one case. The same decision again changes nothing; another one needs ``revise``, and that nobody has begun
-    to tell the person. ``why``: for the journal, without names.
+    to tell the person. ``why``: for the journal; what names the person, or a member it was compared with, is taken
+    out of it.
 
     Raises OperatorError if there is no such case, it was decided otherwise, or the decision is not one of those that
     the case allows (a contact must be among its candidates).
@@ -256,7 +258,10 @@ async def decide_one(
     subject = vault.pseudonym(person.sender, person.identity)
     facts: dict[str, Any] = {"reason": row.reason, "decision": decision, "by": by}
     if why:
-        facts["why"] = redact(why, _names(vault.unseal("person", person.identity, person.sealed)))
+        about = [Contact.of(vault.unseal("person", person.identity, person.sealed))]
+        for each in await reviews.compared(connection, row.person, row.candidates):
+            about.append(Contact.of(vault.unseal("contact", each.identity, each.sealed)))
+        facts["why"] = impersonal(why, about)
     if row.state == reviews.OPEN:
         await reviews.write_decision(connection, case_id, decision, by, to_ms(now))
         await ask_for_plan(connection, [row.person])
@@ -287,7 +292,3 @@ async def free(connection: Connection, vault: Vault, person: int, now: datetime,
             for wave, sender, identity in freed
         ],
     )
-
-
-def _names(fields: Mapping[str, Any]) -> list[str]:
-    return [str(fields[role]) for role in ("name", "forename", "company", "email") if fields.get(role)]

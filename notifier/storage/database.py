@@ -54,6 +54,15 @@ class Database:
         self.path = path
         self._engine = engine
 
+    def plan_file(self) -> Path | None:
+        """Where a plan's rows wait: of one that is at work, or was killed."""
+        path = planned_beside(self.path)
+        return path if path.exists() else None
+
+    def discard_plan(self) -> None:
+        """Remove what a killed plan left. Only inside :meth:`write`."""
+        waiting.discard_planned(self.path)
+
     def discard_staging(self) -> None:
         """Remove the rows of a file that will not be completed."""
         waiting.discard(self.path)
@@ -95,8 +104,8 @@ class Database:
                         try:
                             yield connection
                         finally:
-                            # While the lock is held: without it, it may be another plan's. Attached, it lives on.
-                            planned_beside(self.path).unlink(missing_ok=True)
+                            # Attached, it lives on.
+                            waiting.discard_planned(self.path)
                 finally:
                     await driver.execute("PRAGMA foreign_keys = ON")
                     attached = await (await driver.execute("PRAGMA database_list")).fetchall()

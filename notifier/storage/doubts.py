@@ -56,6 +56,24 @@ async def still_in_doubt(connection: AsyncConnection, ids: Sequence[int]) -> lis
     return [DoubtRow(*row)._replace(is_excluded=bool(row.is_excluded)) for row in rows]
 
 
+_TOLD = (
+    "SELECT 'contact', c.identity, c.sealed FROM deliveries d JOIN contacts c ON c.id = d.contact_id "
+    "WHERE d.id IN :ids "
+    "UNION SELECT 'person', p.identity, p.sealed FROM notifications n JOIN persons p ON p.id = n.person_id "
+    "WHERE n.delivery_id IN :ids "
+    "UNION SELECT 'contact', own.identity, own.sealed FROM notifications n JOIN persons p ON p.id = n.person_id "
+    "JOIN contacts own ON own.id = p.contact_id WHERE n.delivery_id IN :ids"
+)
+
+
+async def told(connection: AsyncConnection, ids: Sequence[int]) -> list[tuple[str, bytes, bytes]]:
+    """Whom these deliveries reach and whom they inform, as directory and exports write them: (``contact`` or
+    ``person``, identity, sealed)."""
+    query = text(_TOLD).bindparams(bindparam("ids", expanding=True))
+    rows = await connection.execute(query, {"ids": list(ids)})
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 async def being_sent(connection: AsyncConnection, wave: str | None = None) -> int:
     """How many are marked SENDING: by a sender at work, or by one that was killed."""
     found = await connection.execute(

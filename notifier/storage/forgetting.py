@@ -200,6 +200,9 @@ def _scrub(path: Path, wait_seconds: float) -> None:
         with closing(sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            waiting.discard_planned(path)
+            connection.execute("COMMIT")
             connection.execute("VACUUM")
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:

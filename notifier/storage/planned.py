@@ -4,7 +4,7 @@ They go by column into a file of their own (ADBC), ``campaign.db-plan``, in tabl
 indexes are then built by sort; the plan's transaction attaches the file and takes its rows over. Where the campaign has
 neither notification nor delivery, and no key is checked (``Database.plan``), SQLite moves them page by page, indexes
 included; otherwise row by row. That transaction is the only commit point: the file promises nothing, and is removed
-with its end (what a crash leaves of it is replaced by the next plan). It holds numbers and tokens.
+with its end (what a crash leaves of it goes with the next command that writes). It holds numbers and tokens.
 
 The file is closed by the copy of SQLite that wrote it before the campaign's own opens it (sqlite.org, How To Corrupt,
 2.2.1).

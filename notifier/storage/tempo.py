@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,20 +13,8 @@ _OF_PROVIDER = (
     "(SELECT delivery_id, started_ms FROM attempts ORDER BY id DESC LIMIT :last) AS latest "
     "JOIN deliveries d ON d.id = latest.delivery_id WHERE d.provider = :provider AND latest.started_ms >= :since"
 )
-_ALL = (
-    "SELECT COUNT(*), MIN(started_ms), MAX(started_ms) FROM "
-    "(SELECT started_ms FROM attempts ORDER BY id DESC LIMIT :last) AS latest WHERE started_ms >= "
-    "(SELECT MAX(started_ms) FROM (SELECT started_ms FROM attempts ORDER BY id DESC LIMIT :last)) - :span"
-)
+_ALL = "SELECT started_ms FROM attempts ORDER BY id DESC LIMIT :last"
 _FIRST = "SELECT started_ms FROM attempts ORDER BY id LIMIT 1"
-
-
-class Tempo(NamedTuple):
-    """Attempts begun between two instants, milliseconds since 1970 UTC."""
-
-    attempts: int
-    first_ms: int
-    last_ms: int
 
 
 def of_provider(connection: sqlite3.Connection, provider: str, *, since_ms: int) -> tuple[int, int]:
@@ -37,10 +24,10 @@ def of_provider(connection: sqlite3.Connection, provider: str, *, since_ms: int)
     return int(count), int(first or 0)
 
 
-async def lately(connection: AsyncConnection, span_ms: int) -> Tempo:
-    """The last attempts, not more than ``span_ms`` older than the very last."""
-    count, first, last = (await connection.execute(text(_ALL), {"last": _LAST, "span": span_ms})).one()
-    return Tempo(int(count), int(first or 0), int(last or 0))
+async def lately(connection: AsyncConnection) -> list[int]:
+    """When the last attempts were begun, in milliseconds since 1970 UTC, the first of them first."""
+    # Rows come in the order in which attempts ended.
+    return sorted((await connection.execute(text(_ALL), {"last": _LAST})).scalars())
 
 
 def first(connection: sqlite3.Connection) -> int | None:

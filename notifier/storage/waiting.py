@@ -28,6 +28,12 @@ def discard(database: Path) -> None:
     beside(database).unlink(missing_ok=True)
 
 
+def discard_planned(database: Path) -> None:
+    """Remove a plan's file, if there is one. Only while the database's write lock is held: a plan that lives holds it,
+    so that the file is what one left that was killed."""
+    planned_beside(database).unlink(missing_ok=True)
+
+
 def must_be_there(path: Path) -> None:
     """Raises StorageError when the rows that wait are gone: attaching would make an empty file of them."""
     if not path.is_file():

@@ -71,6 +71,11 @@ def told(path: Path) -> dict[str, str]:
 def test_a_pause_wakes_with_reason_and_counts_and_i8_without_secrets(folder, program, ended, monkeypatch):
     path = program('env > told; echo "args=$#:$1" >> told; pwd >> told; echo heard')
     monkeypatch.setenv("NOTIFIER_RELAY_PASSWORD", "s3cret")
+    # Where the address of a server would have its password.
+    monkeypatch.setenv("NOTIFIER_DATABASE", f"sqlite:///{folder}/pass-w0rd/../campaign.db")
+    (folder / "pass-w0rd").mkdir()
+    monkeypatch.setenv("NOTIFIER_RELAY__PASSWORD_FILE", "/run/pass-w0rd")
+    monkeypatch.setenv("CALL_DUTY", "555-0100")
     monkeypatch.setenv("NOTIFIER_KEY", (folder / "campaign.key").read_text(encoding="utf-8"))
     assert ended(PAUSED) == [{"event": "pause", "result": "ended", "exit": 0}]
     got = told(path)
@@ -79,6 +84,11 @@ def test_a_pause_wakes_with_reason_and_counts_and_i8_without_secrets(folder, pro
     assert got["NOTIFIER_CAMPAIGN"] == str(folder) and got["NOTIFIER_CAMPAIGN_NAME"]
     assert got["args"] == "2:two words" and str(folder) in path.read_text().splitlines(), "no shell split it again"
     assert "s3cret" not in path.read_text() and "NOTIFIER_KEY" not in got
+    assert "pass-w0rd" not in path.read_text()
+    counts = {"ACCEPTED", "DEFERRED", "REFUSED", "EXPIRED", "IN_DOUBT", "UNMADE", "HELD", "LETTERS", "REMAINING"}
+    told_of = {"EVENT", "REASON", "CAMPAIGN", "CAMPAIGN_NAME", *counts}
+    assert {name for name in got if name.startswith("NOTIFIER_")} == {f"NOTIFIER_{name}" for name in told_of}
+    assert got["CALL_DUTY"] == "555-0100" and got["PATH"], "what is not ours is"
     assert (folder / "logs" / "commands.log").read_text() == "heard\n", "and nothing of it on our stdout"
 
 

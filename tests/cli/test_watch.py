@@ -134,14 +134,18 @@ def test_who_pauses_and_resumes_is_named_behind_the_command_as_docs_at_night_wri
     assert by == ["Nour Diallo"] * 4
 
 
-def test_a_paused_lane_has_no_projected_end(run, folder, vault):
-    """What waits in it waits for somebody, not for a day: the forecast takes it for no reason to fail."""
+def test_a_paused_lane_is_reckoned_as_if_it_were_opened_now_and_named(run, folder, vault, monkeypatch):
+    """As a paused campaign is: when it will be is somebody's decision, and no fact to project."""
+    monkeypatch.setenv("NOTIFIER_RELAY__RATE", "1")
     rows = Rows(folder / "campaign.db", vault)
     rows.deliver("o1@courriel.example", "o2@courriel.example", provider="orange")
     run("pause", "--provider", "orange")
+    run("pause", "--provider", "gmail")
     status = json.loads(run("status", "--json", expect=(0, 1)).output)
-    [lane] = status["lanes"]
-    assert lane["waiting"] == 2 and status["forecast"]["messages"] == 2 and status["forecast"]["ends_at"] is None
+    lane = next(lane for lane in status["lanes"] if lane["provider"] == "orange")
+    assert lane["waiting"] == 2 and status["forecast"]["messages"] == 2 and status["forecast"]["ends_at"]
     told = run("status", expect=(0, 1)).output
     assert "  orange               2  wait, 0.0/s, paused" in told
-    assert "limited by a lane that somebody paused (2 messages wait)" in told
+    [assumed] = status["forecast"]["assumes"]  # nothing waits for gmail
+    assert assumed == "the lane orange is paused by hand: reckoned as if opened now (`resume --provider orange`)"
+    assert f"  {assumed}" in told

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notifier.delivery.forecast import Forecast
+from notifier.delivery.lanes import FOREVER_MS
 from notifier.delivery.limits import Limits
 from notifier.delivery.outlook import look_ahead
 from notifier.model import to_ms
@@ -71,20 +72,65 @@ def test_a_lane_that_rests_is_waited_for_and_a_throttled_one_has_its_share(rows,
     ]
 
 
-def test_without_a_rate_the_last_minutes_of_sending_tell(rows, ahead):
-    ids = rows.deliver(*many(61, "o"), provider="orange")
-    assert ahead().ends_at is None
-    for place, number in enumerate(ids[:31]):
+def attempted(rows: Rows, ids: list[int], begun: list[float]) -> None:
+    """One attempt each, begun so many seconds after some instant of yesterday."""
+    for number, seconds in zip(ids, begun, strict=True):
         rows.run("UPDATE deliveries SET state = 'accepted' WHERE id = ?", number)
         rows.run(
             "INSERT INTO attempts (delivery_id, number, outcome, late, phase, enhanced, reply, notice_sha256, "
             "started_ms, ended_ms) VALUES (?, 1, 'accepted', 0, '', '', '', '', ?, 0)",
             number,
-            to_ms(NINE - timedelta(days=1)) + place * 500,
+            to_ms(NINE - timedelta(days=1)) + round(seconds * 1000),
         )
+
+
+@pytest.mark.parametrize("breaks", [(400,), (120, 90), (36_000,)])
+def test_a_break_is_no_sending(rows, ahead, breaks):
+    """A second pause, a provider's rest, a night: what it bore while it was sent to is the rate."""
+    ids = rows.deliver(*many(100, "o"), provider="orange")
+    before = {20 * place: seconds for place, seconds in enumerate(breaks, 1)}
+    begun = [place / 2 + sum(seconds for at, seconds in before.items() if at <= place) for place in range(60)]
+    attempted(rows, ids[:60], begun)
+    forecast = ahead()
+    assert forecast.limited_by.startswith("the observed rate (2 per second)") and forecast.messages == 40
+    assert forecast.ends_at == NINE + timedelta(seconds=20)
+
+
+def test_a_relay_that_takes_its_time_makes_no_breaks(rows, ahead):
+    """Slow all along, or stalling again and again: it will do so, and an end told too early is worse than one told too
+    late."""
+    ids = rows.deliver(*many(140, "o"), provider="orange")
+    attempted(rows, ids[:40], [place * 45.0 for place in range(40)])
+    assert ahead().ends_at == NINE + timedelta(seconds=4500)
+    attempted(rows, ids[40:100], [3600 + place / 2 + place // 10 * 20 for place in range(60)])
+    assert ahead().ends_at == NINE + timedelta(seconds=88), "and not the 20 that two per second would take"
+
+
+def test_of_ten_minutes_of_sending_the_last_tell(rows, ahead):
+    ids = rows.deliver(*many(700, "o"), provider="orange")
+    attempted(rows, ids[:300], [place / 10 for place in range(300)])
+    attempted(rows, ids[300:600], [40 + place * 4 for place in range(300)])
+    assert ahead().ends_at == NINE + timedelta(seconds=400), "one in four seconds, whatever it was before"
+
+
+def test_without_a_rate_the_last_minutes_of_sending_tell(rows, ahead):
+    ids = rows.deliver(*many(61, "o"), provider="orange")
+    assert ahead().ends_at is None
+    attempted(rows, ids[:31], [place / 2 for place in range(31)])
     forecast = ahead()
     assert forecast.limited_by == "the observed rate (2 per second)" and forecast.messages == 30
     assert forecast.ends_at == NINE + timedelta(seconds=15)
+
+
+def test_a_lane_paused_by_name_makes_no_day_missed_and_has_the_pace_that_opening_gives_it(rows, ahead):
+    rows.deliver(*many(60, "o"), provider="orange")
+    rows.run("INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, 0, 'paused by hand: a call', 2.0)", FOREVER_MS)
+    forecast = ahead(rate=100.0, pace__rates={"orange": 2.0})
+    assert forecast.ends_at == NINE + timedelta(seconds=30) and not forecast.is_late(NINE.date(), Limits(UTC))
+    assert forecast.is_late(NINE.date() - timedelta(days=1), Limits(UTC)), "late by itself it is told as late"
+    assert forecast.assumes == [
+        "the lane orange is paused by hand: reckoned as if opened now (`resume --provider orange`)"
+    ]
 
 
 def test_the_canary_and_a_pause_are_said(rows, ahead):

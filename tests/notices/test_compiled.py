@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email import message_from_bytes, message_from_string
 from email.policy import default
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -168,6 +169,17 @@ def test_a_malformed_message_id_is_refused(catalogue, settings, make_key, somebo
     notice = compile_segment(make_key(), catalogue, settings)
     with pytest.raises(ValueError, match="Message-ID"):
         notice.render(somebody, to="a@courriel.example", message_id=message_id, date=AT)
+
+
+def test_one_instant_in_two_time_zones_is_two_texts(catalogue, settings, make_key, somebody):
+    """Aware datetimes of one instant are equal: the second must not get what was written of the first."""
+    notice = compile_segment(make_key(), catalogue, settings)
+    dates = [
+        message_from_bytes(notice.render(somebody, to="a@courriel.example", message_id=ID, date=date))["Date"]
+        for date in (AT, AT.astimezone(ZoneInfo("Europe/Paris")), AT)
+    ]
+    utc = "Fri, 09 Feb 2024 08:00:00 +0000"
+    assert dates == [utc, "Fri, 09 Feb 2024 09:00:00 +0100", utc]
 
 
 def test_a_date_without_zone_is_refused(catalogue, settings, make_key, somebody):

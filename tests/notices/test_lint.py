@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from notifier.campaign import DrillSection, RelayAccess
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.inspection import colour, contrast
 from notifier.notices.lint import check_settings, lint
@@ -158,6 +159,20 @@ def test_a_sample_sends_to_this_machine_only(settings):
         relay = settings.relay.model_copy(update={"host": host})
         found = check_settings(settings.model_copy(update={"relay": relay}))
         assert [finding.code for finding in found] == ([] if is_fine else ["sample-relay"])
+
+
+def test_what_holds_for_the_first_relay_holds_for_its_fallback(settings):
+    """It may take over in the middle of a run, and `send` opens both before it begins."""
+
+    def found(**drill) -> list[tuple[str, str]]:
+        fallback = RelayAccess(host="mx.example", port=25)
+        relay = settings.relay.model_copy(update={"fallback": fallback})
+        return [
+            (each.code, each.where) for each in check_settings(settings.model_copy(update={"relay": relay, **drill}))
+        ]
+
+    assert found() == [("blank", "relay.fallback.rate"), ("sample-relay", "relay.fallback.host")]
+    assert ("drill-relay", "relay.fallback.host") in found(drill=DrillSection())
 
 
 @pytest.mark.parametrize(

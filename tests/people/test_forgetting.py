@@ -115,6 +115,20 @@ def test_I8_no_byte_of_a_forgotten_file_is_left_in_the_database(campaigns, file,
     asyncio.run(work())
 
 
+def test_I8_what_a_killed_plan_left_beside_the_database_is_gone_with_the_file(campaigns):
+    """Numbers and tokens of persons whom the certificate says to be gone."""
+
+    async def work():
+        async with campaigns() as desk:
+            await desk.take(OTHERS, PEOPLE)
+            left = desk.app.folder / "campaign.db-plan"
+            left.write_bytes(b"half a plan")
+            _, issued = await forget_file(desk.app, desk.taken[PEOPLE])
+            assert len(issued) == 1 and not left.exists()
+
+    asyncio.run(work())
+
+
 @pytest.mark.usefixtures("careless")
 def test_I8_a_reader_that_keeps_old_pages_defers_the_certificate(campaigns, monkeypatch):
     async def scrub(path: Path) -> None:

@@ -7,10 +7,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from people_desk import ADDRESS, Insured, both
+from people_desk import ADDRESS, NOW, Insured, both
 
 from notifier.errors import OperatorError
-from notifier.people.reviews import open_reviews
+from notifier.people.reviews import decide, open_reviews
 
 ALICE = Insured(contract="K1")
 
@@ -71,6 +71,29 @@ def test_a_decision_is_journaled_once_and_is_final(desk):
         assert json.loads(body)["facts"] == {"reason": "ambiguous", "decision": "contact:2", "by": "dpo"}
 
     under_review(desk, check)
+
+
+def test_I8_a_typed_reason_keeps_nothing_of_the_person_nor_of_the_candidates(desk):
+    """Of the members too, with whom somebody compared: their names at birth, their streets, without accents."""
+
+    async def work():
+        async with desk() as d:
+            await d.export(ALICE)
+            await d.directory(
+                both(ALICE, forename="", member_number="M1", email="un@exemple.example", birth_name="Le Dû"),
+                both(ALICE, forename="", member_number="M2", postal=ADDRESS),
+            )
+            await d.plan()
+            [case] = await open_reviews(d.database, d.vault)
+            street = ADDRESS.lines[0]
+            why = f"ALÎCE, née le Du, c'est celle de {street.upper()}, vue au dossier"
+            await decide(d.database, d.vault, case.case, "contact:2", by="dpo", now=NOW, why=why)
+            [[body]] = await d.rows("SELECT body FROM entries WHERE kind = 'review_decided'")
+            return json.loads(body)["facts"]["why"], street
+
+    kept, street = asyncio.run(work())
+    assert not [value for value in ("alîce", "du,", street.lower()) if value in kept.lower()]
+    assert kept.endswith("vue au dossier")
 
 
 def test_the_decision_follows_the_member_to_a_newer_row(desk):

@@ -153,6 +153,34 @@ def test_i1_taken_as_handed_over_by_decision_of_somebody_and_not_by_the_relay(ro
     assert late.accepted == 1 and server.copies("p0@courriel.example") == 1, "only the other one is sent again"
 
 
+def test_i8_a_typed_reason_keeps_nothing_of_those_whom_it_is_about(rows, server, sending, decide):
+    """Reader and persons told, whatever the case and the accents; of several that were named, of all of them."""
+    one, other = in_doubt(rows, server, sending, 2)
+    (child,) = rows.deliver("foyer@courriel.example", name="Le Goff", forename="Maël", children=("Nolwenn", "Li"))
+    server.on("foyer@courriel.example", Act("final", then="take_drop"))
+    sending(server)
+    reason = "Mme VASSEUR (elodie), for Nolwenn and Li Le Goff, 3 rue des Saules: seen in the relay's mailbox log"
+    words = tuple(token(rows, each) for each in (one, child))
+    assert len(decide("accept", Which(words), reason=reason).deliveries) == 2
+    for entry in rows.entries("doubt_accepted"):
+        kept = entry["facts"]["reason"].lower()
+        assert not [name for name in ("vasseur", "elodie", "nolwenn", "goff", " li ", "saules") if name in kept]
+        assert "seen in the relay's mailbox log" in kept
+    assert rows.state(other) == "in_doubt"
+    decide("accept", Which(every=True), reason="said Élodie Vasseur, in the log")
+    kept = rows.entries("doubt_accepted")[-1]["facts"]["reason"]
+    assert "Vasseur" not in kept and "in the log" in kept, "all, and these are few"
+
+
+def test_the_reason_for_more_than_anybody_names_stays_readable(rows, decide, monkeypatch):
+    """After a restored backup there may be millions: with the names of them all no word would be left."""
+    rows.deliver(*[f"p{number}@courriel.example" for number in range(5)], name="Relay", state="in_doubt")
+    monkeypatch.setattr(doubts, "SHOWN", 4)
+    decide("accept", Which(every=True), reason="seen in the relay's log, for p0@courriel.example")
+    kept = {entry["facts"]["reason"] for entry in rows.entries("doubt_accepted")}
+    assert kept == {"seen in the relay's log, for <recipient>"}
+
+
 def test_a_decision_does_not_count_in_a_journal_that_knows_no_doubt():
     """Somebody who writes it for what was refused, or for nothing, gains nothing by it."""
     read = Ledger("")

@@ -142,12 +142,12 @@ def test_i4_a_lane_paused_by_name_stays_so_over_restarts(rows, server, sending, 
                 await pause_lane(database, "orage", known=known, reason="r", by="dpo", now=NOW)
             return [
                 await pause_lane(database, "orange", known=known, reason=reason, by="dpo", now=NOW)
-                for reason in ("a call from Orange", "another")
+                for reason in ("a call from Orange, dns@orange.example", "another")
             ]
 
     assert asyncio.run(work()) == [True, False]
     (entry,) = rows.entries("lane_paused")
-    assert entry["facts"] == {"provider": "orange", "reason": "a call from Orange", "by": "dpo"}
+    assert entry["facts"] == {"provider": "orange", "reason": "a call from Orange, <recipient>", "by": "dpo"}
     for now in (NOW, NOW + timedelta(days=400)):
         report = sending(server, clock=lambda now=now: now, wait=True, tune=ONE)
         assert report.reason == "done" and report.exit_code == 1 and report.next_due is None
