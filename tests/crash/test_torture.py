@@ -30,5 +30,5 @@ def test_i5_every_disaster_once(tmp_path):
     account = asyncio.run(torment(folder, logs, port, kills=len(disasters), every=1, seed=1, disasters=disasters))
     assert account.faults == [], account
     assert account.events["kill -9"] >= 3, account
-    struck = {"SIGSTOP", "disk full", "database locked", "relay restarted", "bench killed"}
+    struck = {"SIGSTOP", "disk full", "database locked", "relay restarted", "bench killed", "clerk killed"}
     assert struck <= set(account.events), account
