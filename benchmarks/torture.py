@@ -461,7 +461,8 @@ async def kill_the_bench(stage: Stage) -> None:
     child = await stage.under_way(send__processes=2)
     if child is None:
         return
-    stage.account.events["bench killed"] += strike_beside(child, "workbench", signal.SIGKILL)
+    if struck := strike_beside(child, "workbench", signal.SIGKILL):
+        stage.account.events["bench killed"] += struck
     await stage.wind_down(child)
 
 

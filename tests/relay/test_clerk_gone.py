@@ -16,7 +16,16 @@ from notifier.delivery.clerical import Taken
 from notifier.delivery.registry import Registry
 from notifier.proof.verifier.verify import Ledger
 from tests.relay.server import Act
-from tests.relay.test_staff import BENCH, CLERK, assert_each_has_its_own, beside, findable, processes
+from tests.relay.test_staff import (
+    BENCH,
+    CLERK,
+    assert_each_has_its_own,
+    beside,
+    findable,
+    hired,
+    noting,
+    processes,
+)
 from tests.relay.test_unmade import many
 
 __all__ = ["findable"]
@@ -197,3 +206,22 @@ def test_i4_outcomes_of_every_kind_are_told_once(rows, server, sending, folder, 
     told = [line.split()[1] for line in (folder / "logs" / "mail.log").read_text().splitlines()]
     assert sorted(told) == sorted(states)
     assert rows.one("SELECT COUNT(*) FROM deliveries WHERE channel = 'post'") == states.count("refused")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_i5_a_clerk_is_reaped_before_anybody_hears_that_it_has_not_answered(vault, settings, folder, monkeypatch, how):
+    """It could still commit, beside whoever takes the cycle over."""
+    monkeypatch.setattr(registry, "ANSWER_SECONDS", 0.3)
+
+    async def whole() -> None:
+        clerk = await hired(vault, folder)
+        (pid,) = processes(CLERK)
+        os.kill(pid, how)
+        try:
+            assert await clerk.take(noting(settings, folder)) is None
+            assert processes(CLERK) == [] and not Path(f"/proc/{pid}").exists()
+        finally:
+            clerk.patience = 0.0
+            clerk.close()
+
+    asyncio.run(whole())

@@ -255,20 +255,31 @@ def test_i5_a_clerk_that_stands_still_is_ended_and_costs_nobody_anything(rows, s
     assert_each_has_its_own(rows, server, vault)
 
 
-@thorough
-def test_i4_a_clerk_finishes_the_transaction_that_it_is_in(rows, vault, settings, folder):
-    """When the sender breaks off: what had been accepted is recorded, and nobody is told twice for it."""
-    rows.deliver("a@courriel.example")
-    wish = Wish(
+def noting(settings, folder) -> Wish:
+    """A wish that notes something and claims nothing."""
+    return Wish(
         ends=[], notes=[Entry(datetime.now(UTC), "connection_opened")], room=0, among=None, lease=None, relay="relay",
         unwritten=0, wave_id=None, epoch=0, resends=True, pause_words="", by="ops", now=datetime.now(UTC),
         provider_of=load_rules(folder).provider, limits=Limits.of(settings), last=None, outstanding=0,
     )  # fmt: skip
 
+
+async def hired(vault, folder) -> Registry:
+    """A clerk that is ready, and makes nothing."""
+    clerk = Registry(lambda _: None, lambda *_: None, makes=False)
+    await clerk.start(Office(folder / "campaign.db", vault.keys_for_making(), load_rules(folder), None))
+    await clerk.settled()
+    return clerk
+
+
+@thorough
+def test_i4_a_clerk_finishes_the_transaction_that_it_is_in(rows, vault, settings, folder):
+    """When the sender breaks off: what had been accepted is recorded, and nobody is told twice for it."""
+    rows.deliver("a@courriel.example")
+    wish = noting(settings, folder)
+
     async def break_off() -> None:
-        clerk = Registry(lambda _: None, lambda *_: None, makes=False)
-        await clerk.start(Office(folder / "campaign.db", vault.keys_for_making(), load_rules(folder), None))
-        await clerk.settled()
+        clerk = await hired(vault, folder)
         taking = asyncio.ensure_future(clerk.take(wish))
         await asyncio.sleep(0.2)  # it waits for the lock now
         threading.Timer(0.5, release.set).start()
