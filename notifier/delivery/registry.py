@@ -49,16 +49,15 @@ class Registry(Workshop):
         clerk has ended in the middle of it, and is reaped, so that it commits nothing any more; whether the commit held
         is to be found out (salvage.py). One that does not answer is ended: it may stand still, and go on at any
         moment."""
-        self._ends, self._answer = wish.ends, asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Turn | None] = asyncio.get_running_loop().create_future()
+        self._ends, self._answer = wish.ends, answer
         self.send(Asked.of(wish, self._held))
         self._held.difference_update(end.held.id for end, _ in wish.ends)
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._answer
-        except TimeoutError:
+        await asyncio.wait([answer], timeout=ANSWER_SECONDS)
+        if not answer.done():
             _log.warning("action=process_dismissed process=%r", self.name)
             self.lost()
-            return None
+        return answer.result()
 
     def makes_of(self, claim: Claim) -> bool:
         """Whether this claim's result is to come from it."""
