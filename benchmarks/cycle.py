@@ -1,6 +1,6 @@
 """What one cycle of the sender costs for each message: CPU of the cycle's thread, stage by stage, without a network.
 
-Each cycle is what a run does: decide on what has ended, one durable transaction (record it, claim the next), then the
+Each cycle is what a clerk does: decide on what has ended, one durable transaction (record it, claim the next), then the
 counts and the mail log. The outcomes are made up (accepted); the database is a copy of a campaign that is planned and
 approved, with at least 20,000 deliveries (`campaign` in send.py makes one). With ``--beside`` another tree of this
 repository is measured in turn with this one: a machine's speed drifts, so that the ratio counts and not the clock. Its
@@ -78,7 +78,7 @@ async def measured(folder: Path, messages: int, at_once: int) -> dict[str, float
             return work(connection, **named)
 
     ends: list[Any] = []
-    done, outstanding, last = 0, 0, None
+    done, outstanding, last, number = 0, 0, None, 0
     async with cycle.open_cycle(folder / "campaign.db") as opened:
         epoch = await opened.write(deliveries.next_epoch)
         while done < messages:
@@ -87,6 +87,7 @@ async def measured(folder: Path, messages: int, at_once: int) -> dict[str, float
             wish = turn.Wish(
                 list(zip(ends, ways, strict=True)), [], at_once, None, None, "127.0.0.1:2525", 0, None, epoch, True,
                 "", "", now := datetime.now(UTC), rules.provider, limits, last, outstanding,
+                number=(number := number + 1),
             )  # fmt: skip
             brought = await opened.write(partial(take_turn, vault=None, wish=wish))
             outstanding, last = len(brought.claims), now

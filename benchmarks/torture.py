@@ -12,6 +12,7 @@ the command line runs as it is, in processes of its own (torture_sender.py), whi
     the wall clock steps forward and back (libfaketime, where it is installed)
     the relay dies, and comes back
     the process that makes the messages is killed, and the sender goes on without
+    the process that writes the cycles is killed, at random moments of them, and the sender goes on without
 
 Then the relay behaves, `send --wait` ends the work, and the relay's ledger is laid beside the campaign's: nobody lost,
 no duplicate that the journal does not call in doubt, at most a window in doubt per crash, the account balances, and the
@@ -222,7 +223,7 @@ def paused(folder: Path) -> str:
         return str(connection.execute("SELECT COALESCE(paused_reason, '') FROM campaign").fetchone()[0])
 
 
-def compare(folder: Path, relay: Relay, account: Account) -> None:
+def compare(folder: Path, logs: Path, relay: Relay, account: Account) -> None:
     """The relay's ledger beside the campaign's."""
     with reading(folder) as connection:
         rows = connection.execute(
@@ -258,6 +259,10 @@ def compare(folder: Path, relay: Relay, account: Account) -> None:
     account.must(told_and_written == 0, f"{told_and_written} given up though the relay had taken them, without a doubt")
     account.must(unsettled_ == 0, f"{unsettled_} not settled at the end")
     account.must(doubt_attempts == doubt_entries, f"{doubt_attempts} doubts, {doubt_entries} entries of them")
+    for held in ("true", "false"):
+        words = f"action=cycle_salvaged committed={held}"
+        many = sum(path.read_text(errors="replace").count(words) for path in logs.rglob("run-*.txt"))
+        account.figures[f"cycles of a killed clerk, committed: {held}"] = many
     over = [(many, window) for many, window in account.crash_windows if many > window]
     account.must(not over, f"more than a window marked SENDING after a crash: {over}")
     account.figures |= {
@@ -340,12 +345,15 @@ class Stage:
 
 
 async def kill(stage: Stage) -> None:
-    """SIGKILL, a quarter of the time while it starts, else at a message or a little after it."""
+    """SIGKILL, a quarter of the time while it starts, else at a message or a little after it; a third of the time its
+    clerk, if it has one, is killed before it."""
     if stage.chance.random() < 0.25:
         child: Child | None = await stage.launcher.begin("send", connections=stage.chance.choice(CONNECTIONS))
         await asyncio.sleep(stage.chance.uniform(0.0, 0.8))
     else:
         child = await stage.under_way()
+        if child is not None and stage.chance.random() < 0.33 and await strike_clerk(stage, child):
+            await stage.either(child, stage.relay.ledger.taken.total() + stage.chance.randrange(1, 30), 5)
         await asyncio.sleep(stage.chance.choice([0.0, 0.0, 0.0005, 0.002, 0.01]))
     if child is None or child.status.done():
         if child is not None:
@@ -450,27 +458,87 @@ async def interrupt(stage: Stage) -> None:
 
 async def kill_the_bench(stage: Stage) -> None:
     """SIGKILL to the process that makes the messages: the sender goes on without."""
-    child = await stage.under_way(send__processes=1)
+    child = await stage.under_way(send__processes=2)
     if child is None:
         return
-    for bench in children(child.pid):
-        with suppress(ProcessLookupError):
-            os.kill(bench, signal.SIGKILL)
-            stage.account.events["bench killed"] += 1
+    if struck := strike_beside(child, "workbench", signal.SIGKILL):
+        stage.account.events["bench killed"] += struck
     await stage.wind_down(child)
 
 
-def children(pid: int) -> list[int]:
-    """The processes that it has started, where /proc tells."""
+async def kill_the_clerk(stage: Stage) -> None:
+    """SIGKILL to the process that writes the cycles, in the midst of them: the sender finds out what became of the
+    last, goes on without, and leaves nothing marked."""
+    child = await stage.under_way(send__processes=stage.chance.choice([1, 2]))
+    if child is None:
+        return
+    await strike_clerk(stage, child)
+    status = await stage.wind_down(child)
+    stage.account.must(status in (0, 1), f"a run without its clerk ended with {status}: {child.words()[-300:]}")
+    stage.account.must(states(stage.folder)["sending"] == 0, "a run without its clerk left deliveries marked SENDING")
+
+
+async def strike_clerk(stage: Stage, child: Child) -> bool:
+    """Kill its clerk after it has begun to write: at a random moment, in a transaction, or at the end of one; sometimes
+    it has stood still for a little before. False: it has none, or the run was over before."""
+    if not beside(child, "clerk"):
+        return False
+    # The first window is claimed without it.
+    await stage.either(child, stage.relay.ledger.taken.total() + child.window + stage.chance.randrange(1, 20), 10)
+    await asyncio.sleep(stage.chance.uniform(0.0, 0.02))
+    moment = stage.chance.choice(["any", "within", "end"])
+    if moment != "any":
+        with closing(sqlite3.connect(stage.folder / "campaign.db", isolation_level=None, timeout=0)) as other:
+            for _ in range(5000):
+                if is_locked(other):
+                    break
+                await asyncio.sleep(0)
+            # The answer follows the commit within a tenth of a millisecond: nobody else gets a turn meanwhile.
+            for _ in range(5000 if moment == "end" else 0):
+                if not is_locked(other):
+                    break
+    elif stage.chance.random() < 0.5:
+        strike_beside(child, "clerk", signal.SIGSTOP)
+        await asyncio.sleep(stage.chance.uniform(0.0, 0.3))
+    if not strike_beside(child, "clerk", signal.SIGKILL):
+        return False
+    stage.account.events["clerk killed"] += 1
+    return True
+
+
+def is_locked(other: sqlite3.Connection) -> bool:
+    """Whether somebody else is writing just now: the clerk, most of the time."""
+    try:
+        other.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return True
+    other.execute("ROLLBACK")
+    return False
+
+
+def strike_beside(child: Child, module: str, number: int) -> int:
+    """A signal to the processes that it has started and that run this module; how many."""
+    found = beside(child, module)
+    for one in found:
+        with suppress(ProcessLookupError):
+            os.kill(one, number)
+    return len(found)
+
+
+def beside(child: Child, module: str) -> list[int]:
+    """The processes that it has started and that run this module, where /proc tells."""
+    found = []
     with suppress(OSError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
+        for word in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
+            if f"notifier.delivery.{module}".encode() in Path(f"/proc/{word}/cmdline").read_bytes().split(b"\0"):
+                found.append(int(word))
+    return found
 
 
 Disaster = Callable[[Stage], Awaitable[None]]
 DISASTERS: tuple[Disaster, ...] = (
     stop_and_let_go, fill_the_disk, lock_the_database, turn_the_clock, restart_the_relay, interrupt,
-    kill_the_bench,
+    kill_the_bench, kill_the_clerk,
 )  # fmt: skip
 
 
@@ -511,7 +579,7 @@ async def torment(
                         break
                     status = await stage.ended(await later.begin("send", "--wait", connections=20))
             account.figures["last send"] = f"exit {status}"
-            compare(folder, relay, account)
+            compare(folder, logs, relay, account)
             told = json.loads((await launcher.run("status")).words())
             account.must(told["balances"] is True, "the account does not balance")
             pack = logs / "proof.zip"

@@ -180,6 +180,20 @@ def _step(way: Decision, now_ms: int) -> Move:
     return Move(_STATES[event], now_ms, due_ms, retries, doubts, observe_until_ms)
 
 
+def recorded(connection: Connection, ends: Sequence[tuple[Ended, Decision]]) -> list[Fate]:
+    """What :func:`record_all` told of them, read again after its commit."""
+    late = deliveries.late(connection, (end.held.id for end, _ in ends))
+    fates = []
+    for end, decision in ends:
+        if decision.event is Event.RELEASE:
+            fates.append(Fate("released", end))
+            continue
+        is_late = (end.held.id, end.held.attempt) in late
+        then = _successor(end.held, decision) if decision.fails and not is_late else ""
+        fates.append(Fate(decision.kinds[0].removeprefix("delivery_"), end, is_late, then))
+    return fates
+
+
 def record(connection: Connection, vault: Vault, end: Ended, decision: Decision) -> Fate:
     """Record how an attempt ended, in the caller's transaction."""
     held, now_ms = end.held, to_ms(end.at)
@@ -211,27 +225,36 @@ def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms:
     return Fate(decision.kinds[0].removeprefix("delivery_"), end, late=True)
 
 
+def _successor(held: Claim, decision: Decision) -> str:
+    """What takes a failed e-mail's place, and so what becomes of its persons: "second_address", "post" or
+    "unreachable". Where the first address only never answered, the second would wait as long: by letter, then, if one
+    can be sent."""
+    second = held.has_second and not held.is_second
+    if second and (decision.event is Event.REFUSE or not held.has_postal):
+        return "second_address"
+    return "post" if held.has_postal else "unreachable"
+
+
 def _replacement(
     connection: Connection, vault: Vault, held: Claim, decision: Decision, now_ms: int
 ) -> tuple[bytes, str]:
-    """What takes the e-mail's place, and so what becomes of its persons: "second_address", "post" or "unreachable".
-    Where the first address only never answered, the second would wait as long: by letter, then, if one can be sent."""
-    second = held.has_second and not held.is_second
-    if second and (decision.event is Event.REFUSE or not held.has_postal):
+    """What takes the e-mail's place: its token, and which it is."""
+    successor = _successor(held, decision)
+    if successor == "second_address":
         token = _free_token(connection, vault, held, "mail")
         number = vault.reference_number(token.hex())
         written = deliveries.write_second(
             connection, held, token=token, reference=number, state=State.QUEUED, now_ms=now_ms
         )
-        return (token if written else b""), "second_address"
-    if not held.has_postal:
-        return b"", "unreachable"
+        return (token if written else b""), successor
+    if successor == "unreachable":
+        return b"", successor
     token = _free_token(connection, vault, held, "post")
     number = vault.reference_number(token.hex())
     written = deliveries.write_letter(
         connection, held, token=token, reference=number, state=State.TO_PRINT, now_ms=now_ms
     )
-    return (token if written else b""), "post"
+    return (token if written else b""), successor
 
 
 def _free_token(connection: Connection, vault: Vault, held: Claim, channel: str) -> bytes:

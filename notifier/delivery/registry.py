@@ -8,6 +8,7 @@ no more than a window of them may be outstanding (I5).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +17,12 @@ from notifier.delivery.orders import Result, Results
 from notifier.delivery.record import Decision, Ended
 from notifier.delivery.turn import Turn, Wish
 from notifier.delivery.workshop import Workshop
-from notifier.errors import TryLater
 from notifier.storage.cycle import LOCKED_SECONDS
 from notifier.storage.deliveries import Claim
 
 ANSWER_SECONDS = LOCKED_SECONDS + 60.0  # beyond what it waits itself for a locked database
+
+_log = logging.getLogger(__name__)
 
 
 class Registry(Workshop):
@@ -40,20 +42,22 @@ class Registry(Workshop):
         self.makes = makes
         self._held: set[int] = set()  # ids of the claims that the clerk has, too
         self._ends: list[tuple[Ended, Decision]] = []
-        self._answer: asyncio.Future[Turn] | None = None
+        self._answer: asyncio.Future[Turn | None] | None = None
 
-    async def take(self, wish: Wish) -> Turn:
-        """One cycle, one transaction, committed when this returns. Raises what the transaction has raised, and TryLater
-        when the clerk ends in the middle of it: nobody knows then whether the commit held, as after a crash; the next
-        sender finds out."""
-        self._ends, self._answer = wish.ends, asyncio.get_running_loop().create_future()
+    async def take(self, wish: Wish) -> Turn | None:
+        """One cycle, one transaction, committed when this returns. Raises what the transaction has raised. None: the
+        clerk has ended in the middle of it, and is reaped, so that it commits nothing any more; whether the commit held
+        is to be found out (salvage.py). One that does not answer is ended: it may stand still, and go on at any
+        moment."""
+        answer: asyncio.Future[Turn | None] = asyncio.get_running_loop().create_future()
+        self._ends, self._answer = wish.ends, answer
         self.send(Asked.of(wish, self._held))
         self._held.difference_update(end.held.id for end, _ in wish.ends)
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._answer
-        except TimeoutError:
-            raise TryLater(f"{self.name} does not answer: end it, and send again") from None
+        await asyncio.wait([answer], timeout=ANSWER_SECONDS)
+        if not answer.done():
+            _log.warning("action=process_dismissed process=%r", self.name)
+            self.lost()
+        return answer.result()
 
     def makes_of(self, claim: Claim) -> bool:
         """Whether this claim's result is to come from it."""
@@ -75,14 +79,12 @@ class Registry(Workshop):
             answer.set_result(turn)
 
     def lost(self) -> None:
-        self._give_up()
+        self.patience = 0.0  # it is gone, or does not listen
+        self.close()
         super().lost()
 
     def close(self) -> None:
         super().close()
-        self._give_up()
-
-    def _give_up(self) -> None:
+        # Not before it is reaped: somebody else may write the cycle from here on.
         if self._answer is not None and not self._answer.done():
-            words = "the process that writes the journal has ended: send again, it finds out what was under way"
-            self._answer.set_exception(TryLater(words))
+            self._answer.set_result(None)

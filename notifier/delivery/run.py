@@ -41,7 +41,8 @@ from notifier.delivery.report import MailLog, Progress, SendReport, Tally
 from notifier.delivery.slots import LaneGate, LaneWish
 from notifier.delivery.staff import Staff, wanted
 from notifier.delivery.traffic import Wait
-from notifier.delivery.turn import Turn, Wish, next_due, take_turn
+from notifier.delivery.turn import Turn, Wish, next_due
+from notifier.delivery.turns import Turns
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
 from notifier.errors import CampaignBusy, RelayUnavailable
@@ -108,6 +109,7 @@ class Run:
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
         self._staff = Staff()
+        self._turns = Turns(cycle, vault, self._staff)
         self._hiring: asyncio.Future[None] | None = None
         self._maker = Maker(recipe, notice_for, self._outbox, self._staff)
         self._means = Means(
@@ -382,7 +384,7 @@ class Run:
             lanes=lanes,
         )
         self._writing_since = began = time.monotonic()
-        turn = await self._write(wish)
+        turn = await self._turns.take(wish)
         self._writing_since = None
         self._cycles_taken += 1
         self._cycle_seconds += time.monotonic() - began
@@ -455,12 +457,6 @@ class Run:
                 # Nothing is claimed meanwhile; what ends is recorded.
                 self._hiring = asyncio.ensure_future(self._staff.settled())
                 self._hiring.add_done_callback(lambda _: self._outbox.wake.set())
-
-    async def _write(self, wish: Wish) -> Turn:
-        """One transaction: the clerk's, if there is one."""
-        if (registry := self._staff.registry) is not None:
-            return await registry.take(wish)
-        return await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
 
     def _over(self, turn: Turn) -> str:
         """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""

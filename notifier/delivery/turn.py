@@ -35,7 +35,8 @@ class Wish:
     about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
     empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
     ``last``: when the cycle before was; ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes
-    that have a pace of their own (None: no lane has)."""
+    that have a pace of their own (None: no lane has); ``number``: of the cycle, if it shall leave a mark by which
+    :mod:`.salvage` knows that it was committed (0: it leaves none)."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -55,6 +56,7 @@ class Wish:
     last: datetime | None
     outstanding: int
     lanes: LaneWish | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Turn:
 
 def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     """One cycle, in the caller's transaction."""
+    before = connection.total_changes
     cycle.append(connection, wish.notes)
     lanes = traffic.read(connection)
     fates = record_all(connection, vault, traffic.move(connection, lanes, wish.ends, wish.provider_of))
@@ -109,6 +112,8 @@ def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     if not claims:
         due = next_due(connection, lanes, allowed, wave_id=wish.wave_id, resend=wish.resends)
     until, why = (None, "") if due is None else (due.until_ms, due.why)
+    if wish.number and connection.total_changes != before:
+        deliveries.mark(connection, wish.number)  # one that has changed nothing may as well be taken again
     return Turn(fates, claims, room, paused, until, why, leased, overtaken, lanes=reserved, kept=lanes)
 
 

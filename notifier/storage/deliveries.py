@@ -331,6 +331,15 @@ def release(connection: Connection, held: Claim, state: str, now_ms: int) -> boo
     return changed.rowcount == 1
 
 
+def late(connection: Connection, ids: Iterable[int]) -> set[tuple[int, int]]:
+    """Of these deliveries the attempts that ended late: id and number."""
+    rows = connection.execute(
+        "SELECT delivery_id, number FROM attempts WHERE late AND delivery_id IN (SELECT value FROM json_each(:ids))",
+        {"ids": json.dumps(list(ids))},
+    )
+    return {(int(one), int(number)) for one, number in rows}
+
+
 def state_of(connection: Connection, delivery_id: int) -> str:
     """The delivery's state now."""
     row = connection.execute("SELECT state FROM deliveries WHERE id = :id", {"id": delivery_id}).fetchone()
@@ -424,7 +433,7 @@ def _replace(
 def next_epoch(connection: Connection) -> int:
     """A new sender begins: its number."""
     ((epoch,),) = connection.execute(
-        "UPDATE campaign SET sender_epoch = sender_epoch + 1 WHERE id = 1 RETURNING sender_epoch"
+        "UPDATE campaign SET sender_epoch = sender_epoch + 1, sender_cycle = 0 WHERE id = 1 RETURNING sender_epoch"
     ).fetchall()
     return int(epoch)
 
@@ -432,6 +441,17 @@ def next_epoch(connection: Connection) -> int:
 def sender_epoch(connection: Connection) -> int:
     """The number of the last sender that began."""
     return int(connection.execute("SELECT sender_epoch FROM campaign WHERE id = 1").fetchone()[0])
+
+
+def mark(connection: Connection, cycle: int) -> None:
+    """The caller's transaction is this sender's cycle of that number: it stands there if the commit holds."""
+    connection.execute("UPDATE campaign SET sender_cycle = :cycle WHERE id = 1", {"cycle": cycle})
+
+
+def marked(connection: Connection) -> tuple[int, int]:
+    """The number of the last sender that began, and of its last cycle that left a mark (0: none has)."""
+    epoch, cycle = connection.execute("SELECT sender_epoch, sender_cycle FROM campaign WHERE id = 1").fetchone()
+    return int(epoch), int(cycle)
 
 
 def sender_host(connection: Connection) -> str:

@@ -39,6 +39,8 @@ class Campaign(SQLModel, table=True):
     paused_ms: int | None = Field(default=None, sa_type=BigInteger)
     returns_read_ms: int | None = Field(default=None, sa_type=BigInteger)
     sender_epoch: int = 0
+    # Of the sender's cycles the last that a clerk of it has committed.
+    sender_cycle: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     canary: str = _plain()  # reached: paused for it | passed: somebody resumed after that
     sender_host: str = _plain()  # keyed digest of the machine that sent last
     clock: str = _plain()  # JSON: the last reading of its clocks (machine.Reading)

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("paused_ms", sa.BigInteger(), nullable=True),
         sa.Column("returns_read_ms", sa.BigInteger(), nullable=True),
         sa.Column("sender_epoch", sa.Integer(), nullable=False),
+        sa.Column("sender_cycle", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("canary", sa.String(), server_default="", nullable=False),
         sa.Column("sender_host", sa.String(), server_default="", nullable=False),
         sa.Column("clock", sa.String(), server_default="", nullable=False),
