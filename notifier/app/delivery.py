@@ -45,7 +45,7 @@ async def send(
             + ". Set it back; what is not approved yet goes out under new values once its dossier was requested anew "
             "(`notifier plan`, then `notifier approve --request --out DOSSIER`) and approved"
         )
-    shelf = NoticeShelf(app.database)
+    shelf = NoticeShelf(app.database, app.settings)
     async with sealing(app), _waking(app, was_paused=was_paused, is_real=not dry_run) as told:
         report = await sender.send(
             app.database,

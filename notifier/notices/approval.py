@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from notifier.campaign import Settings
-from notifier.errors import StorageError
+from notifier.errors import OperatorError, StorageError
 from notifier.model import Entry, WaveKind
 from notifier.notices.bound import bound_settings, canonical_json, differences, digest, frozen_settings
 from notifier.notices.catalogue import Catalogue
@@ -218,10 +218,13 @@ async def load_batch(connection: Connection, batch_id: int) -> tuple[Catalogue, 
 
 
 class NoticeShelf:
-    """Compiled notices of approved batches, each made once: ``await shelf(batch_id, segment_id)``."""
+    """Compiled notices of approved batches, each made once: ``await shelf(batch_id, segment_id)``. ``running``: the
+    settings that what it gives is sent with. A batch that was approved under others (while a sender runs, or before
+    that and come back by a requeue) gets no notice: OperatorError (I7)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, running: Settings | None = None) -> None:
         self._database = database
+        self._running = running
         self._batches: dict[int, tuple[Catalogue, Settings]] = {}
         self._notices: dict[tuple[int, int], CompiledNotice] = {}
         self._lock = asyncio.Lock()
@@ -241,7 +244,19 @@ class NoticeShelf:
     async def _make(self, batch_id: int, segment_id: int) -> CompiledNotice:
         async with self._database.read() as connection:
             if batch_id not in self._batches:
-                self._batches[batch_id] = await load_batch(connection, batch_id)
+                self._batches[batch_id] = await self._load(connection, batch_id)
             key = await segment_key(connection, segment_id)
         catalogue, settings = self._batches[batch_id]
         return compile_segment(key, catalogue, settings)
+
+    async def _load(self, connection: Connection, batch_id: int) -> tuple[Catalogue, Settings]:
+        loaded = await load_batch(connection, batch_id)
+        batch = await batches.batch(connection, batch_id)
+        if self._running is not None and batch is not None:
+            moved = differences(json.loads(batch.bound), bound_settings(self._running, batch.wave))
+            if moved:
+                raise OperatorError(
+                    f"batch {batch.number} of wave {batch.wave} was approved, and this run was not begun with what was "
+                    f"approved: {'; '.join(moved)}. Run `notifier send` again"
+                )
+        return loaded

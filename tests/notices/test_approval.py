@@ -216,6 +216,10 @@ def test_i7_a_bound_value_that_moved_is_named(opened, vault, settings, folder, k
             async with database.write() as connection:  # nothing left to send: nothing to hold to
                 await connection.execute(text("UPDATE deliveries SET state = 'accepted'"))
             assert await differing(relay=moved) == []
+            # What is left of a batch comes back by a requeue: a run that was begun meanwhile does not send it.
+            assert await NoticeShelf(database, settings)(1, 1)
+            with pytest.raises(OperatorError, match=r"batch 1 of wave initial .*relay\.port \(approved 2525, now 26\)"):
+                await NoticeShelf(database, settings.model_copy(update={"relay": moved}))(1, 1)
 
     asyncio.run(story())
 

@@ -1,5 +1,7 @@
 """A file that arrives after the plan: no approval over its head (I1); an override after approval stops `send` (I7)."""
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,37 @@ def test_i7_an_override_of_what_was_approved_stops_the_sending(cli, sink, tmp_pa
     )
     cli("send", "--wait")
     assert len(sink.accepted) == 1
+
+
+def test_i7_what_is_approved_under_other_values_is_not_sent_by_a_run_that_began_before(
+    cli, sink, tmp_path: Path
+) -> None:
+    first, late = tmp_path / "first.csv", tmp_path / "late.csv"
+    names = [f"Lac{number}" for number in range(6)]
+    finess = ("750100125", "750712184", "750803447", "750803454", "920000650", "920000684")
+    first.write_text(HEAD + "".join(map(pharmacy, names, finess)), encoding="utf-8")
+    late.write_text(HEAD + pharmacy("Bois", "130001647"), encoding="utf-8")
+    cli("intake", first, "--profile", "viamedis-professional")
+    cli("plan")
+    cli("approve", "--yes")
+    slowly = cli.env(NOTIFIER_RELAY__RATE="1")
+    running = subprocess.Popen(
+        cli.argv("send", "--wait"), env=slowly, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not sink.accepted:
+        assert running.poll() is None
+        time.sleep(0.05)
+    cli("intake", late, "--profile", "viamedis-professional")
+    cli("plan")
+    settings = cli.campaign / "campaign.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("information@mutuelle-clairval", "avis@mutuelle-clairval"), encoding="utf-8")
+    cli("approve", "--yes")
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 2, said
+    assert "batch 2 of wave initial" in said and "senders.clairval.from_address" in said
+    assert len(sink.accepted) == 6 and "bois@courriel.example" not in sink.mailboxes
+    cli("send", "--wait")
+    [told] = [message for recipient, message in sink.messages() if recipient == "bois@courriel.example"]
+    assert "avis@mutuelle-clairval" in str(told["From"])
+    assert cli("status", "--json").json["balances"] is True
