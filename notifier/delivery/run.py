@@ -50,6 +50,7 @@ from notifier.storage import deliveries
 from notifier.storage import pace as pace_rows
 from notifier.storage.cycle import Connection as Transaction
 from notifier.storage.cycle import Cycle
+from notifier.storage.spread import spread
 from notifier.vault import Vault
 
 POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
@@ -251,7 +252,7 @@ class Run:
         return epoch, fates
 
     async def _pick(self, now: datetime) -> None:
-        """With a limit, and for the canary, the first are chosen from every segment."""
+        """With a limit, and for the canary, the first are chosen from every segment and all its providers."""
         allowed = await self._cycle.read(partial(quota.read, limits=self._limits, now=now))
         limit = self._order.limit
         if allowed.canary:
@@ -266,7 +267,7 @@ class Run:
     async def _pick_more(self, now: datetime) -> None:
         closed = traffic.resting(await self._cycle.read(traffic.read), to_ms(now))
         most, wave_id = self._unpicked, self._order.wave_id
-        pick = partial(deliveries.spread, now_ms=to_ms(now), most=most, wave_id=wave_id, resting=closed)
+        pick = partial(spread, now_ms=to_ms(now), most=most, wave_id=wave_id, resting=closed)
         self._picked = deque(await self._cycle.read(pick))
         self._unpicked -= len(self._picked)
 
