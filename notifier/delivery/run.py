@@ -122,7 +122,8 @@ class Run:
         self._picked: deque[int] | None = None
         self._unpicked = 0  # how many more may be picked when those are begun
         self._epoch = 0
-        self._waiting: int | None = None  # counted once the first are on their way: of millions it takes seconds
+        self._waiting = -1  # settled and left, when it was counted; not yet
+        self._hired = False
         self._paces = Paces({})
         self._kept: Mapping[str, Lane] = {}  # lanes as the last cycle found them
         self._served = ""  # the lane that was claimed from last
@@ -148,7 +149,7 @@ class Run:
         wait = self._waits()
         return Progress(
             dict(self._tally.fates),
-            self._waiting or 0,
+            max(0, self._waiting),
             self._outstanding,
             asked,
             self._settings.window,
@@ -436,21 +437,30 @@ class Run:
         if turn.paused is not None and not outbox.stopping.is_set():
             outbox.pause_with(turn.paused)
         self._watch_doubts(turn.fates)
-        if self._waiting is None:
-            waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
-            self._waiting = waits + self._outstanding
-            await self._hire(min(self._waiting, self._order.limit or self._waiting))
+        if self._tally.settled + self._outstanding > self._waiting:
+            await self._count()
         if self._on_progress is not None:
             self._on_progress(self.look())
         _log.debug(
             "action=cycle recorded=%d claimed=%d outstanding=%d", len(turn.fates), len(turn.claims), self._outstanding
         )
 
+    async def _count(self) -> None:
+        """How many wait: once the first are on their way, because of millions it takes seconds, and again when one is
+        met that was not counted, because others were approved since (or it goes out a second time)."""
+        waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
+        settled, left = self._tally.settled, waits + self._outstanding
+        self._waiting = settled + left
+        if not self._hired and not self._outbox.stopping.is_set():
+            limit = self._order.limit
+            await self._hire(left if limit is None else min(left, limit - settled))
+
     async def _hire(self, messages: int) -> None:
         """Processes beside this one, if so many messages are worth them. Those that somebody asked for are waited
         for."""
         chosen = self._settings.send.processes
         if count := wanted(chosen, messages):
+            self._hired = True
             await self._maker.hire(count, self._folder, self._database, self._relays.current.rules)
             if chosen:
                 # Nothing is claimed meanwhile; what ends is recorded.

@@ -108,3 +108,22 @@ def test_what_a_run_counts_once_goes_along_the_states(rows, folder) -> None:
     connection.close()
     steps = plan(folder, told[0])
     assert any("SEARCH deliveries USING INDEX deliveries_wave (wave_id=? AND state=?)" in step for step in steps), steps
+
+
+def test_what_waits_is_counted_once_and_again_only_when_one_is_met_that_was_not_counted(
+    rows, server, sending, statements
+) -> None:
+    rows.deliver(*(f"p{number}@courriel.example" for number in range(40)))
+    server.on("p7@courriel.example", Act("rcpt", "450 4.2.0 later"))
+    statements.clear()
+    approved = iter([("late0@courriel.example", "late1@courriel.example")])
+
+    def approve(progress) -> None:
+        if progress.counts.get("accepted", 0) == 20:
+            rows.deliver(*next(approved, ()))
+
+    report = sending(server, tune={"connections": 1, "window": 1}, on_progress=approve)
+    assert (report.accepted, report.deferred) == (41, 1)
+    cycles = sum(one.startswith("UPDATE deliveries SET state = 'sending'") for one in statements)
+    counts = sum(one.startswith("SELECT COUNT(*) FROM deliveries") for one in statements)
+    assert cycles > 40 and counts == 2, (cycles, counts)
