@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @command("send", short_help="send what is approved and due; running again is resuming")
 @click.option("--wave", help="Only this round.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many, spread over the segments.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="At most this many, spread over the segments and their providers."
+)
 @click.option("--wait", is_flag=True, help="Until nothing is left to send by mail, however long it takes.")
 @click.option("--dry-run", is_flag=True, help="Render and assert everything, open no connection.")
 @click.option(

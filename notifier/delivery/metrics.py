@@ -84,7 +84,7 @@ def families(progress: Progress, sight: Sight, *, known: Collection[str], now: d
         _one("notifier_rate", "gauge", "Messages accepted per second, lately.", progress.rate),
         _one("notifier_in_flight", "gauge", "Deliveries claimed whose outcome is not recorded.", progress.outstanding),
         _one("notifier_window", "gauge", "How many may be claimed at a time.", progress.window),
-        _one("notifier_left", "gauge", "Of what waited when this run began, what is not settled.", progress.left),
+        _one("notifier_left", "gauge", "What waited when it was last counted and is not settled.", progress.left),
         _one("notifier_paused", "gauge", "1 while the campaign is paused.", sight.paused),
         _one("notifier_waits", "gauge", "1 while something stands before the next message.", bool(progress.why)),
         Family("notifier_next_due_seconds", "gauge", "Until the next may be begun, while none may be.", due),

@@ -19,13 +19,18 @@ MAIL_LOG = Path("logs") / "mail.log"
 SETTLED = ("accepted", "refused", "expired", "unmade", "in_doubt")  # fates after which `send` does nothing at once
 
 
+def settled(counts: Mapping[str, int]) -> int:
+    """How many of these fates are such."""
+    return sum(counts.get(kind, 0) for kind in SETTLED)
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Told after each cycle, and a few times a second. ``counts``: fates so far; ``waiting``: approved mail at the
-    start; ``outstanding``: claimed, outcome not yet recorded; ``stopping``: somebody asked it to end; ``why``: why
-    nothing is begun now, until ``until`` where that is known; ``by_provider``: accepted so far; ``cycles``: how many,
-    and ``cycle_seconds`` together. The lookout adds rates (accepted per second), lanes, and when it ends at this
-    rate."""
+    """Told after each cycle, and a few times a second. ``counts``: fates so far; ``waiting``: approved mail when it was
+    counted, with what was settled by then; ``outstanding``: claimed, outcome not yet recorded; ``stopping``: somebody
+    asked it to end; ``why``: why nothing is begun now, until ``until`` where that is known; ``by_provider``: accepted
+    so far; ``cycles``: how many, and ``cycle_seconds`` together. The lookout adds rates (accepted per second), lanes,
+    and when it ends at this rate."""
 
     counts: Mapping[str, int]
     waiting: int
@@ -44,8 +49,8 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """Of what waited at the start, what has not been settled yet."""
-        return max(0, self.waiting - sum(self.counts.get(kind, 0) for kind in SETTLED))
+        """What has not been settled yet."""
+        return max(0, self.waiting - settled(self.counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,10 @@ class Tally:
     recovered: int = 0
     rendered: int = 0
     broken: list[Broken] = field(default_factory=list)
+
+    @property
+    def settled(self) -> int:
+        return settled(self.fates)
 
     def failed(self, broken: Broken) -> None:
         """A dry run could not make this one."""

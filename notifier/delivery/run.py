@@ -12,8 +12,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,25 +20,26 @@ from functools import partial
 from pathlib import Path
 
 from notifier.campaign import Settings
-from notifier.delivery import quota, slots, traffic
+from notifier.delivery import quota, traffic
 from notifier.delivery.breakers import Doubts
 from notifier.delivery.connection import Connection, Means
 from notifier.delivery.envelopes import NoticeFor
-from notifier.delivery.lanes import FOREVER_MS, Lane
-from notifier.delivery.limits import CANARY, Limits
+from notifier.delivery.gates import Gates
+from notifier.delivery.lanes import FOREVER_MS
+from notifier.delivery.limits import Limits
 from notifier.delivery.making import Maker
 from notifier.delivery.outbox import Outbox
 from notifier.delivery.outcomes import Kind
-from notifier.delivery.pace import HORIZON, Gate, Lease, Pace
-from notifier.delivery.paces import Paces
+from notifier.delivery.pace import HORIZON
+from notifier.delivery.picks import Picks
 from notifier.delivery.recipe import Recipe
 from notifier.delivery.record import Fate, Policy, decide
 from notifier.delivery.recovery import recover
 from notifier.delivery.relay import Relay, RelayRefused
 from notifier.delivery.relays import Relays
 from notifier.delivery.report import MailLog, Progress, SendReport, Tally
-from notifier.delivery.slots import LaneGate, LaneWish
 from notifier.delivery.staff import Staff, wanted
+from notifier.delivery.standstill import Standstill
 from notifier.delivery.traffic import Wait
 from notifier.delivery.turn import Turn, Wish, next_due
 from notifier.delivery.turns import Turns
@@ -48,7 +48,6 @@ from notifier.delivery.weather import Weather
 from notifier.errors import CampaignBusy, RelayUnavailable
 from notifier.model import Entry, from_ms, to_ms
 from notifier.storage import deliveries
-from notifier.storage import pace as pace_rows
 from notifier.storage.cycle import Connection as Transaction
 from notifier.storage.cycle import Cycle
 from notifier.vault import Vault
@@ -56,7 +55,6 @@ from notifier.vault import Vault
 POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
 FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts
 PATIENCE = 60.0  # for one that stops answering later
-LOCKED_SECONDS = 2.0  # a cycle takes so long only if somebody else holds the database
 PATIENCE_WAITING = 900.0  # the same with --wait: a relay may be restarted at night
 
 _log = logging.getLogger(__name__)
@@ -119,20 +117,18 @@ class Run:
             Weather(patience),
             patience,
         )
+        self._gates = Gates(cycle, settings, self._turnstile)
+        self._picks = Picks(cycle, self._limits, limit=order.limit, wave_id=order.wave_id)
+        self._standstill = Standstill(self._means, self._staff, self._picks, clock)
         self._outstanding = 0
-        self._picked: deque[int] | None = None
-        self._unpicked = 0  # how many more may be picked when those are begun
         self._epoch = 0
-        self._waiting: int | None = None  # counted once the first are on their way: of millions it takes seconds
-        self._paces = Paces({})
-        self._kept: Mapping[str, Lane] = {}  # lanes as the last cycle found them
-        self._served = ""  # the lane that was claimed from last
+        self._waiting = -1  # settled and left, when it was counted; not yet
+        self._hired = False
         self._tally = Tally()
         self._turn_taken: Turn | None = None
         self._cycles_taken = 0
         self._cycle_seconds = 0.0
         self._writing_since: float | None = None  # monotonic
-        self._canary = 0
         self._doubts = Doubts(settings.relay.connections or 1)
         relays.changed = self._relay_changed
 
@@ -146,10 +142,10 @@ class Run:
         """How it goes, from what it knows: costs nothing, waits for nothing."""
         outbox = self._outbox
         asked = outbox.stopping.is_set() and outbox.stop_reason == "stopped" and outbox.failure is None
-        wait = self._waits()
+        wait = self._standstill.why(self._turn_taken, outstanding=self._outstanding, writing_since=self._writing_since)
         return Progress(
             dict(self._tally.fates),
-            self._waiting or 0,
+            max(0, self._waiting),
             self._outstanding,
             asked,
             self._settings.window,
@@ -159,36 +155,6 @@ class Run:
             self._cycles_taken,
             self._cycle_seconds,
         )
-
-    def _waits(self) -> Wait | None:  # noqa: PLR0911  (a table, read downwards)
-        """Why nothing, or not as much as the window holds, is begun now; None: nothing stands before it."""
-        relay, turn = self._relays.current, self._turn_taken
-        if self._outbox.stopping.is_set():
-            return None
-        if self._writing_since is not None and time.monotonic() - self._writing_since > LOCKED_SECONDS:
-            clerk = f", or {self._staff.registry.name} does not answer" if self._staff.registry else ""
-            return Wait(0, f"the database is locked: another command writes to it, or the disk is slow{clerk}")
-        if silent := self._staff.why():
-            return Wait(0, silent)
-        if relay.silence and not relay.live:
-            return Wait(0, relay.silence.removesuffix(": check [relay] and try again"))
-        if not self._means.weather.is_calm:
-            return Wait(0, f"the relay {relay.name} takes no mail now")
-        if turn is None:
-            return None
-        if turn.next_due is not None and not self._outstanding and turn.next_due > to_ms(self._clock()):
-            return Wait(turn.next_due, turn.why or "what was deferred waits for its next attempt")
-        if self._picked is not None and self._canary:
-            return Wait(0, f"the canary: {self._canary} messages at first, then a pause")
-        gate = self._turnstile.gate
-        if gate is not None and gate.opens_at() > self._turnstile.now():
-            return Wait(0, f"the pace: the relay is given {relay.section.rate or 0:g} messages per second")
-        if len(turn.claims) < turn.room:
-            # All that is due in other lanes is claimed.
-            paced = sorted(turn.lanes.hungry & self._turnstile.lanes.keys())
-            given = [f"{name} is given {self._turnstile.lanes[name].gate.pace.rate:g}" for name in paced]
-            return Wait(0, f"the pace: {', '.join(given)} messages per second") if given else None
-        return None
 
     async def run(self) -> SendReport:
         if not await self._begin():
@@ -230,8 +196,8 @@ class Run:
         if paused is not None:
             self._outbox.pause_words = paused
             return False
-        await self._put_gate(self._relays.current)
-        await self._pick(now)
+        await self._gates.put(self._relays.current)
+        await self._picks.begin(now)
         due = await self._next_due()
         if due is None or (due.until_ms > to_ms(now) and not self._order.wait):
             return False
@@ -252,70 +218,11 @@ class Run:
         quota.take_over(connection, self._limits, fates, now)
         return epoch, fates
 
-    async def _pick(self, now: datetime) -> None:
-        """With a limit, and for the canary, the first are chosen from every segment."""
-        allowed = await self._cycle.read(partial(quota.read, limits=self._limits, now=now))
-        limit = self._order.limit
-        if allowed.canary:
-            left = max(0, self._limits.canary - allowed.begun.get(CANARY, 0))
-            limit = left if limit is None else min(left, limit)
-            self._canary = self._limits.canary
-        if limit is None:
-            return
-        self._picked, self._unpicked = deque(), limit
-        await self._pick_more(now)
-
-    async def _pick_more(self, now: datetime) -> None:
-        closed = traffic.resting(await self._cycle.read(traffic.read), to_ms(now))
-        most, wave_id = self._unpicked, self._order.wave_id
-        pick = partial(deliveries.spread, now_ms=to_ms(now), most=most, wave_id=wave_id, resting=closed)
-        self._picked = deque(await self._cycle.read(pick))
-        self._unpicked -= len(self._picked)
-
-    def _wants_picks(self, now: datetime) -> bool:
-        """Whether a limit is not used up, and something is due that was not when it was last picked: the lane of some
-        that were has begun to rest, or only now others came due."""
-        turn = self._turn_taken
-        return (
-            self._picked is not None
-            and not self._picked
-            and self._unpicked > 0
-            and self._order.limit is not None
-            and not self._outbox.stopping.is_set()
-            and turn is not None
-            and turn.next_due is not None
-            and turn.next_due <= to_ms(now)
-        )
-
-    async def _put_gate(self, relay: Relay) -> None:
-        """The relay's own pace, and its own row. The other's gate stands until then: there is none without a gate."""
-        gate = None
-        if (rate := relay.section.rate or 0) > 0:
-            stored = await self._cycle.read(partial(pace_rows.stored, name=relay.name))
-            gate = Gate(Pace(rate, relay.section.burst), stored, self._turnstile.now())
-        self._paces = Paces.of(self._settings, relay.rules)
-        self._kept = await self._cycle.read(traffic.read)
-        lanes: dict[str, LaneGate] = {}
-        await self._regate(relay, lanes)
-        self._turnstile.gate, self._turnstile.lanes = gate, lanes
-
-    async def _regate(self, relay: Relay, gates: dict[str, LaneGate]) -> None:
-        """Let ``gates`` be those of the lanes that have a pace of their own now."""
-        paces, section = self._paces.all(self._kept), self._settings.relay
-        stored: dict[str, int] = {}
-        behind: dict[str, int] = {}
-        if new := paces.keys() - gates.keys():
-            others = {section.name, section.fallback.name if section.fallback else section.name} - {relay.name}
-            names = {slots.bucket(name, lane): lane for name in {*others, relay.name} for lane in new}
-            for name, value in (await self._cycle.read(partial(pace_rows.stored_of, names=list(names)))).items():
-                (stored if name == slots.bucket(relay.name, names[name]) else behind)[names[name]] = value
-        slots.regate(gates, paces, stored, behind, self._turnstile.now())
-
     async def _relay_changed(self, relay: Relay, error: RelayUnavailable) -> None:
         """The first relay does not answer: the other takes over, for the rest of the run."""
         facts = {"from": self._relays.current.name, "to": relay.name, "reason": str(error)}
         self._outbox.note(Entry(self._clock(), "relay_changed", facts=facts))
-        await self._put_gate(relay)
+        await self._gates.put(relay)
 
     async def _cycles(self) -> str:
         """Cycle after cycle until the run is over; why it is."""
@@ -335,9 +242,9 @@ class Run:
 
     async def _turn(self) -> Turn:
         """One cycle, one transaction."""
-        if self._wants_picks(now := self._clock()):
-            await self._pick_more(now)
-        outbox, gate = self._outbox, self._turnstile.gate
+        outbox = self._outbox
+        if self._picks.are_wanted(self._turn_taken, now := self._clock()) and not outbox.stopping.is_set():
+            await self._picks.add(now)
         ends, notes = outbox.take()
         steady = outbox.pulse.is_steady()
         hiring = self._hiring is not None and not self._hiring.done()
@@ -346,18 +253,8 @@ class Run:
             if outbox.stopping.is_set() or not steady or hiring
             else self._settings.window - self._outstanding + len(ends)
         )
-        batch: list[int] | None = None
-        lanes: LaneWish | None = None
-        lease = gate.wish(self._turnstile.now(), outbox.unwritten, room) if gate else None
-        if lease is not None:
-            room = min(room, lease.slots)
-        if gates := self._turnstile.lanes:
-            # Of the relay that they belong to: another may take over while this cycle commits.
-            lanes = slots.wish(gates, self._relays.current.name, self._turnstile.now(), room, self._served)
-        if self._picked is not None and not self._picked and self._order.limit is None:
-            self._picked, self._canary = None, 0  # those were the canary's
-        if self._picked is not None:
-            batch = [self._picked.popleft() for _ in range(min(room, len(self._picked)))]
+        asked = self._gates.ask(self._relays.current.name, outbox.unwritten, room)
+        batch = self._picks.take(asked.room)
         now = self._clock()
         decisions = [
             decide(end.held, end.outcome, now=end.at, policy=self._policy, roll=random.random())  # noqa: S311
@@ -366,9 +263,9 @@ class Run:
         wish = Wish(
             ends=list(zip(ends, decisions, strict=True)),
             notes=notes,
-            room=room,
+            room=asked.room,
             among=batch,
-            lease=lease,
+            lease=asked.lease,
             relay=self._relays.current.name,
             unwritten=outbox.unwritten,
             wave_id=self._order.wave_id,
@@ -381,7 +278,7 @@ class Run:
             limits=self._limits,
             last=self._last_turn,
             outstanding=self._outstanding,
-            lanes=lanes,
+            lanes=asked.wish,
         )
         self._writing_since = began = time.monotonic()
         turn = await self._turns.take(wish)
@@ -389,69 +286,53 @@ class Run:
         self._cycles_taken += 1
         self._cycle_seconds += time.monotonic() - began
         self._last_turn, self._turn_taken = now, turn
-        if lanes or turn.kept:
-            await self._took_lanes(turn, gates, lanes)
-        await self._took(turn, gate, lease, batch or [])
+        await self._gates.answered(asked, turn, self._relays.current, to_ms(self._clock()))
+        await self._took(turn, batch or [])
         if turn.is_deposed:
             raise CampaignBusy("another sender took over while this one was stopped: this one has sent nothing since")
         if not steady:
             outbox.pulse.checked()
         return turn
 
-    async def _took_lanes(self, turn: Turn, gates: dict[str, LaneGate], wished: LaneWish | None) -> None:
-        """After the commit, before the claims are let go: ``gates`` have what was ``wished`` for and stored; lanes that
-        have changed since have another pace."""
-        if wished is not None:
-            slots.granted(gates, wished, turn.lanes)
-            self._served = turn.lanes.last
-        for fate in turn.fates:
-            self._turnstile.settled(fate.ended.held.provider, fate.ended.held.id)
-        self._turnstile.resting = traffic.resting(turn.kept, to_ms(self._clock()))
-        if turn.kept != self._kept:
-            self._kept = turn.kept
-            await self._regate(self._relays.current, self._turnstile.lanes)
-
-    async def _took(self, turn: Turn, gate: Gate | None, lease: Lease | None, batch: list[int]) -> None:
+    async def _took(self, turn: Turn, batch: list[int]) -> None:
         """After the commit: these claims may go out."""
         outbox = self._outbox
-        if gate is not None and lease is not None:
-            if turn.overtaken is not None:
-                gate.overtaken(turn.overtaken)
-            elif turn.leased:
-                gate.granted(lease)
-        await self._turnstile.lease_changed()
-        if self._picked is not None:
-            untried = batch if turn.overtaken is not None else batch[turn.room :]
-            self._picked.extendleft(reversed(untried))
-            self._picked.extend(turn.lanes.put_back)
-            # The others cannot be claimed any more, or not now: as many may be picked in their place.
-            self._unpicked += len(batch) - len(untried) - len(turn.claims) - len(turn.lanes.put_back)
+        self._picks.took(turn, batch)
         self._outstanding += len(turn.claims) - len(turn.fates)
         outbox.put(self._turnstile.expect(turn.claims))
         for fate in turn.fates:
             self._tally.add(fate)
             lost = fate.ended.outcome.kind in (Kind.LOST, Kind.RELEASED) and not fate.late
-            if lost and self._picked is not None and not outbox.stopping.is_set():
-                self._picked.append(fate.ended.held.id)
+            if lost and not outbox.stopping.is_set():
+                self._picks.came_back(fate.ended.held.id)
         self._mail_log.write(turn.fates)
         if turn.paused is not None and not outbox.stopping.is_set():
             outbox.pause_with(turn.paused)
         self._watch_doubts(turn.fates)
-        if self._waiting is None:
-            waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
-            self._waiting = waits + self._outstanding
-            await self._hire(min(self._waiting, self._order.limit or self._waiting))
+        if self._tally.settled + self._outstanding > self._waiting:
+            await self._count()
         if self._on_progress is not None:
             self._on_progress(self.look())
         _log.debug(
             "action=cycle recorded=%d claimed=%d outstanding=%d", len(turn.fates), len(turn.claims), self._outstanding
         )
 
+    async def _count(self) -> None:
+        """How many wait: once the first are on their way, because of millions it takes seconds, and again when one is
+        met that was not counted, because others were approved since (or it goes out a second time)."""
+        waits = await self._cycle.read(partial(deliveries.waits, wave_id=self._order.wave_id))
+        settled, left = self._tally.settled, waits + self._outstanding
+        self._waiting = settled + left
+        if not self._hired and not self._outbox.stopping.is_set():
+            limit = self._order.limit
+            await self._hire(left if limit is None else min(left, limit - settled))
+
     async def _hire(self, messages: int) -> None:
         """Processes beside this one, if so many messages are worth them. Those that somebody asked for are waited
         for."""
         chosen = self._settings.send.processes
         if count := wanted(chosen, messages):
+            self._hired = True
             await self._maker.hire(count, self._folder, self._database, self._relays.current.rules)
             if chosen:
                 # Nothing is claimed meanwhile; what ends is recorded.
@@ -462,7 +343,7 @@ class Run:
         """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""
         if self._outbox.stopping.is_set():
             return self._outbox.stop_reason
-        if self._order.limit is not None and not self._picked and not self._unpicked:
+        if self._picks.are_used_up:
             return "limit"
         if (
             turn.next_due is None
@@ -474,7 +355,7 @@ class Run:
 
     def _until_next(self, turn: Turn) -> float:
         """Seconds until the next cycle if nothing ends before."""
-        opens_at = self._opens_at(turn)
+        opens_at = self._gates.opens_at(turn)
         due_in = None if turn.next_due is None else (turn.next_due - to_ms(self._clock())) / 1000
         more_is_due = bool(turn.claims) or (due_in is not None and due_in <= 0)
         if opens_at is not None and more_is_due and self._outstanding < self._settings.window:
@@ -484,15 +365,6 @@ class Run:
         if self._outstanding or due_in is None:
             return POLL_SECONDS
         return min(POLL_SECONDS, max(0.01, due_in))
-
-    def _opens_at(self, turn: Turn) -> int | None:
-        """When the pace has the next slot for what is due; None: no pace stands before it."""
-        gate, gates = self._turnstile.gate, self._turnstile.lanes
-        relay_opens = gate.opens_at() if gate is not None else None
-        if len(turn.claims) >= turn.room:
-            return relay_opens  # there may be more in any lane
-        opens = [gates[name].opens_at() for name in turn.lanes.hungry if name in gates]
-        return max(relay_opens or 0, min(opens)) if opens else relay_opens
 
     async def _next_due(self) -> Wait | None:
         return await self._cycle.read(self._due_now)

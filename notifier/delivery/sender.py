@@ -62,10 +62,10 @@ async def send(
     looks_around: bool = False,
 ) -> SendReport:
     """Send approved mail until nothing is due now, or with ``wait`` until none is queued, sending, deferred or to be
-    resent. ``wave``: only this one's; ``limit``: begin at most so many, spread over the segments; ``dry_run``: render
-    and assert everything, open no connection, change nothing; ``seat``: from which machine; ``looks_around``: tell
-    ``on_progress`` also between cycles, with rates and lanes. ``[send] metrics_port`` serves what there is to measure
-    (delivery/metrics.py).
+    resent. ``wave``: only this one's; ``limit``: begin at most so many, spread over the segments and their providers;
+    ``dry_run``: render and assert everything, open no connection, change nothing; ``seat``: from which machine;
+    ``looks_around``: tell ``on_progress`` also between cycles, with rates and lanes. ``[send] metrics_port`` serves
+    what there is to measure (delivery/metrics.py).
 
     Raises CampaignBusy (another sender), OtherHost (another machine sent last), RelayUnavailable, SettingsError (a DKIM
     key that cannot be used is one), OperatorError (no such wave), and whatever ``notice_for`` raises,

@@ -21,15 +21,20 @@ _OF_WAVE = "(:wave_id IS NULL OR wave_id = :wave_id)"
 PRIORITIES = (0, 1, 2)  # people/rounds.py says whose is which
 
 
+def of_priority(priority: int | str, columns: str, condition: str, most: str) -> str:
+    """Approved mail of this priority that waits, at most ``most``, in the order of ``due_ms``."""
+    return (
+        f"SELECT {columns} FROM deliveries WHERE {_WAITING} AND priority = {priority} "  # noqa: S608
+        f"AND {condition} ORDER BY due_ms, id LIMIT {most}"
+    )
+
+
 # One walk along the index deliveries_due for each priority: what goes first and is not due yet must not be walked over
 # to reach what is.
 def of_each_priority(columns: str, condition: str, most: str) -> str:
-    """Approved mail that waits, ``most`` of each priority, in the order of ``due_ms``."""
-    return " UNION ALL ".join(
-        f"SELECT * FROM (SELECT {columns} FROM deliveries WHERE {_WAITING} AND priority = {priority} "  # noqa: S608
-        f"AND {condition} ORDER BY due_ms, id LIMIT {most})"
-        for priority in PRIORITIES
-    )
+    """:func:`of_priority` of all of them."""
+    walks = (of_priority(priority, columns, condition, most) for priority in PRIORITIES)
+    return " UNION ALL ".join(f"SELECT * FROM ({walk})" for walk in walks)  # noqa: S608
 
 
 _DUE = (
@@ -240,21 +245,6 @@ _INFORMED = (
 def _informed(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[Informed, ...]]:
     rows = connection.execute(_INFORMED, {"ids": json.dumps(list(ids))})
     return {number: tuple(Informed._make(row[1:]) for row in group) for number, group in groupby(rows, itemgetter(0))}
-
-
-def spread(
-    connection: Connection, *, now_ms: int, most: int, wave_id: int | None, resting: Sequence[str] = ()
-) -> list[int]:
-    """The ids of at most ``most`` due deliveries, taken in turn from every segment. ``resting``: of these providers
-    none."""
-    rows = connection.execute(
-        "SELECT id FROM (SELECT id, priority, due_ms, "  # noqa: S608
-        "row_number() OVER (PARTITION BY segment_id ORDER BY due_ms, id) AS place "
-        f"FROM deliveries WHERE {_NOT_RESTING}{_WAITING} AND due_ms <= :now AND {_OF_WAVE}) AS ranked "
-        "ORDER BY place, priority, due_ms, id LIMIT :most",
-        {"now": now_ms, "most": most, "wave_id": wave_id, "resting": json.dumps(list(resting))},
-    )
-    return [row[0] for row in rows]
 
 
 def approved_after(connection: Connection, *, after: int, most: int, wave_id: int | None) -> list[int]:

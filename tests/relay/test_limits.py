@@ -201,6 +201,17 @@ def test_the_canary_pauses_after_the_first_ones_of_every_segment(rows, server, s
     assert kinds[-2:] == ["campaign_paused", "campaign_resumed"]
 
 
+def test_the_canary_and_a_limit_write_to_every_provider_of_a_segment(rows, server, sending):
+    """However few of its mailboxes one has, and however late they were planned."""
+    rows.deliver(*many(40, "g"), provider="gmail")
+    rows.deliver(*many(3, "o"), provider="orange")
+    rows.deliver(*many(1, "l"), provider="laposte")
+    sending(server, clock=lambda: MORNING, tune={"pace__canary": 6}, limit=3)
+    assert sorted(taken.recipient[0] for taken in server.taken) == ["g", "l", "o"]
+    assert sending(server, clock=lambda: MORNING, tune={"pace__canary": 6}).reason == "paused"
+    assert Counter(taken.recipient[0] for taken in server.taken) == {"g": 3, "l": 1, "o": 2}
+
+
 def test_the_canary_counts_over_runs_and_a_pause_by_hand_does_not_pass_it(rows, server, sending):
     rows.deliver(*many(20))
     tune = {"pace__canary": 5}

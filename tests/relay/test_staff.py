@@ -375,3 +375,35 @@ def test_i5_a_bench_ends_when_its_sender_does(vault, settings, folder):
         return await asyncio.to_thread(process.wait, 20)
 
     assert asyncio.run(leave()) == 0
+
+
+@needs_proc
+def test_a_run_that_began_with_few_hires_once_when_it_meets_that_many_were_approved(rows, server, sending, monkeypatch):
+    """`send --wait` in the morning, an approval at noon; one message that has to wait keeps it from ending."""
+    monkeypatch.setattr(staff, "MANY", 30)
+    monkeypatch.setattr(staff, "processors", lambda: 2)
+    monkeypatch.setattr("notifier.delivery.run.POLL_SECONDS", 0.05)
+    *_, later = rows.deliver(*many(3, "few"))
+    server.on("few002@courriel.example", Act("rcpt", "451 4.2.0 later"))
+    left: list[int] = []
+    beside_it: list[int] = []
+
+    async def approve_more(database) -> None:
+        for count in (2, 42, 82):
+            while len(server.taken) < count or rows.state(later) != "deferred":
+                await asyncio.sleep(0.01)
+            beside_it.append(len(processes(CLERK) + processes(BENCH)))
+            if count < 82:
+                rows.deliver(*many(40, f"after{count}-"))
+        rows.run("UPDATE deliveries SET due_ms = 0 WHERE id = ?", later)
+
+    report = sending(
+        server,
+        tune={"window": 4, "connections": 2},
+        wait=True,
+        meanwhile=approve_more,
+        on_progress=lambda told: left.append(told.left),
+    )
+    assert (report.reason, report.accepted, report.deferred) == ("done", 83, 1)
+    assert beside_it == [0, 1, 1], "none for three, one for forty more, and no second for the next forty"
+    assert max(left) > 30 and left[-1] == 0, "and whoever watches sees them come"

@@ -59,7 +59,7 @@ def test_a_relay_that_does_not_answer_is_named(rows, sending, monkeypatch):
 
 
 def test_a_database_that_somebody_holds_is_told_while_it_is_held(rows, server, sending, monkeypatch, folder):
-    monkeypatch.setattr("notifier.delivery.run.LOCKED_SECONDS", 0.02)
+    monkeypatch.setattr("notifier.delivery.standstill.LOCKED_SECONDS", 0.02)
     rows.deliver(*many(12))
     with closing(sqlite3.connect(folder / "campaign.db", isolation_level=None, check_same_thread=False)) as other:
         told = []
