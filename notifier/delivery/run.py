@@ -171,7 +171,7 @@ class Run:
         if relay.silence and not relay.live:
             return Wait(0, relay.silence.removesuffix(": check [relay] and try again"))
         if not self._means.weather.is_calm:
-            return Wait(0, f"the relay {relay.name} takes no mail now")
+            return Wait(0, self._means.weather.why(relay.name))
         if turn is None:
             return None
         if turn.next_due is not None and not self._outstanding and turn.next_due > to_ms(self._clock()):
@@ -380,6 +380,7 @@ class Run:
             last=self._last_turn,
             outstanding=self._outstanding,
             lanes=lanes,
+            again=self._means.weather.odd.led if outbox.pause_words else (),
         )
         self._writing_since = began = time.monotonic()
         turn = await self._write(wish)
@@ -466,13 +467,14 @@ class Run:
         """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""
         if self._outbox.stopping.is_set():
             return self._outbox.stop_reason
-        if self._order.limit is not None and not self._picked and not self._unpicked:
+        picked = self._order.limit is not None and not self._picked and not self._unpicked
+        later = turn.next_due is None or turn.next_due > to_ms(self._clock())
+        if (picked or later) and self._means.weather.odd.alone():
+            self._outbox.pause_as_told()
+            return ""
+        if picked:
             return "limit"
-        if (
-            turn.next_due is None
-            or turn.next_due >= FOREVER_MS
-            or (not self._order.wait and turn.next_due > to_ms(self._clock()))
-        ):
+        if turn.next_due is None or turn.next_due >= FOREVER_MS or (not self._order.wait and later):
             return "" if turn.overtaken is not None else "done"
         return ""
 

@@ -32,10 +32,10 @@ from notifier.vault import Vault
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``notes``: entries
-    about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
-    empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
-    ``last``: when the cycle before was; ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes
-    that have a pace of their own (None: no lane has)."""
+    about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``:
+    not empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
+    ``again``: deliveries that led to that pause; ``last``: when the cycle before was; ``outstanding``: claimed by
+    then and not recorded; ``lanes``: slots of lanes that have a pace of their own (None: no lane has)."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -55,6 +55,7 @@ class Wish:
     last: datetime | None
     outstanding: int
     lanes: LaneWish | None = None
+    again: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     allowed = _count(connection, wish, fates)
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
+        deliveries.due_again(connection, wish.again, now_ms=to_ms(wish.now))
     elif wish.outstanding == len(fates):
         allowed.sing(connection, wish.by)
     paused = deliveries.paused_reason(connection)
