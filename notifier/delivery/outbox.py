@@ -99,7 +99,7 @@ class Outbox:
         told = _Told(claim, outcome, self.clock(), ready, relay)
         if outcome.kind is Kind.OURS:
             self.pause(outcome, self._kept(told).reply)
-        elif outcome.verdict is not None and outcome.verdict.action is Action.OURS:
+        elif (verdict := outcome.verdict) is not None and (verdict.action is Action.OURS or verdict.repeated):
             self._odd = told
         self._ended.append(told)
         self.wake.set()
@@ -169,9 +169,9 @@ class Outbox:
         self.pause_with(f"the relay said at {outcome.phase}: {outcome.code or ''} {words}".strip())
 
     def pause_as_told(self) -> None:
-        """What was each recipient's own affair turns out to be ours."""
-        if self._odd is not None:
-            self.pause(self._odd.outcome, self._kept(self._odd).reply)
+        """What was each recipient's own affair, the last time too, turns out to be ours."""
+        assert self._odd is not None
+        self.pause(self._odd.outcome, self._kept(self._odd).reply)
 
     def pause_with(self, words: str) -> None:
         """The campaign pauses."""

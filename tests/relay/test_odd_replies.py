@@ -151,3 +151,19 @@ def test_many_leftovers_are_not_all_tried_before_it_is_ours(rows, server, sendin
     rows.deliver(*deny(server, [f"p@domaine{number}.example" for number in range(80)]))
     rows.run("UPDATE deliveries SET retries = 2, attempt = 2, state = 'deferred'")
     assert sending(server, clock=lambda: NOW, tune=ONE).reason == "paused" and len(server.mails) == 50
+
+
+@pytest.mark.parametrize("reply", [DENIED, "552 5.2.3 message too long"])
+def test_a_handful_that_is_left_ends_the_run_whatever_became_of_them(rows, server, sending, reply):
+    rows.deliver(*deny(server, [f"p@domaine{number}.example" for number in range(5)], reply=reply))
+    rows.run("UPDATE deliveries SET retries = 2, attempt = 2, state = 'deferred'")
+    report = sending(server, clock=lambda: NOW, tune=ONE)
+    assert report.reason == "paused" and report.paused_reason == f"the relay said at rcpt: {reply}"
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_those_that_led_to_a_pause_are_due_with_it_whoever_writes_the_cycles(rows, server, sending, processes):
+    rows.deliver(*deny(server, [f"p@domaine{number}.example" for number in range(12)]))
+    report = sending(server, clock=lambda: NOW, tune={"connections": 2, "send__processes": processes})
+    assert report.reason == "paused" and rows.one("SELECT MAX(due_ms) FROM deliveries") == NOW.timestamp() * 1000
+    assert rows.one("SELECT COUNT(*) FROM deliveries WHERE state = 'deferred' AND (retries = 0 OR first_ms > 0)") == 0
