@@ -9,34 +9,99 @@ they begin to count).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
-ODD = 3  # recipients in a row, of more than one domain, that get a reply which is ours when repeated
-ODD_AT_ONE_DOMAIN = 10
+ODD = 3  # recipients that get a reply which is ours if others get it: for the first time each, of more than one domain
+ODD_AT_ONE_DOMAIN = 10  # the same, of one domain: a hospital's server may be odd to all who have their mailbox there
+ODD_AND_LEFT = 5  # the same, whoever they are, when nothing else is left to try
+ODD_AND_MANY = 50  # the same, whatever is left
+WAITS = 20  # recipients of *other*, of more than one domain, that are told to wait while nothing is accepted
 UNMADE = 5  # messages in a row that cannot be made
 DOUBTS = 5  # per connection …
 SHARE = 10  # … among the last DOUBTS × SHARE outcomes per connection
 
 
 class OddReplies:
-    """Replies at RCPT that speak of one recipient, unless others get them too (``repeated`` in data/providers.toml)."""
+    """Replies to one recipient, at RCPT or later, that are ours if others get them too ("ours", and what is
+    ``repeated`` in data/providers.toml). Whoever chooses an address chooses the server that speaks there: one reply
+    must not stop the others. What is accepted says that those before were theirs, not ours.
+
+    Counted at once are only recipients whose first answer of any weight it is. Who led to a pause has had one: somebody
+    has looked, has said "go on", and must not find the campaign stopped by the same few again, first in every run. When
+    nothing else is left to try, a handful of any recipients is enough: it stops nobody.
+    """
 
     def __init__(self) -> None:
-        self._row: dict[int, str] = {}  # delivery → the recipient's domain
+        self._met: dict[int, str] = {}  # delivery → the recipient's domain ("": not at RCPT), since the last acceptance
+        self._first: dict[int, str] = {}  # those of them whose first it is
+        self._others = False  # somebody was answered in another way since
+        self._is_ours = False
 
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing odd was said last."""
-        return not self._row
+    def accepted(self) -> None:
+        """A message was."""
+        if self._met or self._others:
+            self._met.clear()
+            self._first.clear()
+            self._others = False
 
     def others(self) -> None:
         """A recipient was answered in another way."""
-        self._row.clear()
+        self._others = True
 
-    def odd(self, delivery: int, domain: str) -> bool:
+    def odd(self, delivery: int, domain: str, *, first: bool) -> bool:
         """One more. True: it is ours."""
-        self._row[delivery] = domain
-        row = len(self._row)
-        return row >= ODD_AT_ONE_DOMAIN or (row >= ODD and len(set(self._row.values())) > 1)
+        self._met[delivery] = domain
+        if first:
+            self._first[delivery] = domain
+        self._is_ours = self._is_ours or _enough(self._first, ODD) or len(self._met) >= ODD_AND_MANY
+        return self._is_ours
+
+    def alone(self) -> bool:
+        """Nothing else is left to try now. True: it is ours."""
+        self._is_ours = self._is_ours or (not self._others and _enough(self._met, ODD_AND_LEFT))
+        return self._is_ours
+
+    @property
+    def led(self) -> tuple[int, ...]:
+        """The deliveries that say so, once it is ours."""
+        return tuple(self._met) if self._is_ours else ()
+
+
+def _enough(row: Mapping[int, str], few: int) -> bool:
+    if len(row) < few:
+        return False
+    domains = set(row.values())
+    return len(row) >= ODD_AT_ONE_DOMAIN or len(domains) > 1 or "" in domains
+
+
+class Waits:
+    """Recipients of *other* that are told to wait, while nothing is accepted. Of one server that is its own affair, and
+    a named provider has its lane; of many servers that know nothing of each other it is the relay that says so."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, str] = {}  # delivery → domain, WAITS at most and one of another domain
+        self._beyond = 0
+
+    @property
+    def beyond(self) -> int:
+        """How many times it was said since it is the relay's; 0: it is not."""
+        return self._beyond
+
+    def accepted(self) -> None:
+        """A message was."""
+        if self._told:
+            self._told.clear()
+            self._beyond = 0
+
+    def told(self, delivery: int, domain: str) -> None:
+        """One more."""
+        if self._beyond:
+            self._beyond += 1
+            return
+        if len(self._told) < WAITS or domain not in self._told.values():
+            self._told[delivery] = domain
+        if len(self._told) >= WAITS and len(set(self._told.values())) > 1:
+            self._beyond = 1
 
 
 class UnmadeMessages:

@@ -15,7 +15,7 @@ from notifier.delivery.envelopes import Ready
 from notifier.delivery.exchange import OnEnd, Transaction
 from notifier.delivery.handover import take_over
 from notifier.delivery.outbox import Made, Outbox
-from notifier.delivery.outcomes import Outcome
+from notifier.delivery.outcomes import Kind, Outcome, Phase
 from notifier.delivery.pipeline import Patience, Pipeline, nothing
 from notifier.delivery.relay import Relay, RelayRefused, session_facts
 from notifier.delivery.relays import Relays
@@ -187,7 +187,7 @@ class Connection:
 
     async def _carry(self, parcel: Parcel) -> None:
         """Begin the transaction, or give the claim back."""
-        while True:
+        while self._outbox.is_running():
             pipeline, relay = self._pipeline, self._relay
             if pipeline is not None and (not pipeline.is_open or pipeline.begun >= self._most):
                 await self._leave()
@@ -207,14 +207,17 @@ class Connection:
                 pipeline.submit(parcel)
                 turnstile.wrote(provider)
                 return
+        self._outbox.release(parcel.claim)
 
     def _ended(self, parcel: Transaction, outcome: Outcome) -> None:
         weather, used = self._means.weather, parcel.number > 1
         try:
             assert isinstance(parcel, Parcel) and self._relay is not None
             relay = self._relay.name
-            weighed = weather.weigh(parcel.claim.id, outcome, used=used, to=parcel.posting.path)
+            weighed = weather.weigh(parcel.claim, outcome, used=used, to=parcel.posting.path)
             self._outbox.end(parcel.claim, weighed, parcel.ready, relay)
+            if not used and outcome.kind is Kind.LOST and outcome.phase is Phase.MAIL:
+                self._relay.is_fickle = True
         except Exception as error:
             # Called by the transport, where an exception would end nothing but the connection. The delivery stays
             # marked SENDING, which is what a crash leaves (I5).
@@ -255,8 +258,9 @@ class Connection:
                 may_end=outbox.pulse.is_steady,
             )
             if pipeline is None:
-                relay.gone(session)  # it closed at once: as if it had not answered
-                await asyncio.sleep(0)
+                # It closed at once, as if it had not answered: patience asks the next one whether it stays.
+                relay.gone(session)
+                relay.is_fickle = True
                 return True
             outbox.note(Entry(outbox.clock(), "connection_opened", facts=facts))
             self._relay, self._session, self._pipeline = relay, session, pipeline

@@ -19,6 +19,7 @@ from notifier.delivery.envelopes import Ready
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.pulse import Pulse
 from notifier.delivery.record import Ended, ended
+from notifier.delivery.rules import Action
 from notifier.delivery.unmade import unmade
 from notifier.model import Entry
 from notifier.storage.deliveries import Claim
@@ -63,6 +64,7 @@ class Outbox:
         self.failure: Exception | None = None
         self.crash: Exception | None = None  # an outcome that could not be taken down: the run ends at once
         self.messages = UnmadeMessages()
+        self._odd: _Told | None = None  # the last that is ours if others get it too
         self._aside: dict[int, tuple[Made, asyncio.TimerHandle]] = {}
         self._ended: list[Ended | _Told] = []
         self._notes: list[Entry] = []
@@ -97,6 +99,8 @@ class Outbox:
         told = _Told(claim, outcome, self.clock(), ready, relay)
         if outcome.kind is Kind.OURS:
             self.pause(outcome, self._kept(told).reply)
+        elif (verdict := outcome.verdict) is not None and (verdict.action is Action.OURS or verdict.repeated):
+            self._odd = told
         self._ended.append(told)
         self.wake.set()
 
@@ -163,6 +167,11 @@ class Outbox:
         """A fault of ours: the campaign pauses with the server's words, in the next cycle's transaction."""
         words = replies.redacted(outcome.text, ()) if reply is None else reply
         self.pause_with(f"the relay said at {outcome.phase}: {outcome.code or ''} {words}".strip())
+
+    def pause_as_told(self) -> None:
+        """What was each recipient's own affair, the last time too, turns out to be ours."""
+        assert self._odd is not None
+        self.pause(self._odd.outcome, self._kept(self._odd).reply)
 
     def pause_with(self, words: str) -> None:
         """The campaign pauses."""

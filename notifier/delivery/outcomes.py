@@ -2,8 +2,9 @@
 
 The code alone does not decide (RFC 5321 4.2.1, RFC 3463, DOMAIN D2): the same 550 is a dead mailbox at RCPT, a spam
 verdict after the dot and a sender's fault at MAIL. The rules are data (data/providers.toml, :mod:`.rules`); what stands
-here is above them: only 2yz after the dot accepts; 4yz and 5.7.x never make an address bad; a 4yz never stops the
-campaign; and what no rule knows is temporary, for a second try costs little and a letter sent in error more.
+here is above them: only 2yz after the dot accepts; 4yz and 5.7.x never make an address bad; no single 4yz stops the
+campaign; and what no rule knows is temporary, for a second try costs little and a letter sent in error more. What one
+reply means is not what many mean: "ours" at RCPT or later, and a wait, are weighed in :mod:`.weather`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Kind(StrEnum):
     DEFERRED = "deferred"  # later, and the attempt counts
     REFUSED = "refused"  # the address is bad: by post
     PROVIDER_WAIT = "provider_wait"  # later; the reason is not this person's, the attempt does not count
-    OURS = "ours"  # the campaign pauses with the server's words
+    OURS = "ours"  # the campaign pauses with the server's words (at RCPT and later once several recipients got them)
     IN_DOUBT = "in_doubt"  # the final dot may have gone out, and no answer came
     LOST = "lost"  # the connection broke before anything was handed over: at once, does not count
     RELEASED = "released"  # not begun: as if never claimed

@@ -20,7 +20,7 @@ from notifier.campaign import RetrySection, Settings
 from notifier.delivery.entries import in_time, written
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.replies import redacted, verbatim
-from notifier.delivery.schedule import delay, next_due
+from notifier.delivery.schedule import delay, next_due, waited
 from notifier.delivery.states import TRANSITIONS, Event, State, advance, sources
 from notifier.model import from_ms, to_ms, utc_text
 from notifier.storage import cycle, deliveries
@@ -65,7 +65,7 @@ def decide(  # noqa: PLR0911  (a table, read downwards)
     held: Claim, outcome: Outcome, *, now: datetime, policy: Policy, roll: float
 ) -> Decision:
     """The step out of SENDING. Counted are only attempts that say something of this person's mailbox; a wait for the
-    provider, a fault of ours and a lost connection leave ``retries`` as it was."""
+    provider, a fault of ours and a lost connection leave ``retries`` as it was. Waits become longer all the same."""
     retries, doubts = held.retries, held.doubts
     if outcome.kind is Kind.ACCEPTED:
         until = to_ms(now + policy.observe)
@@ -84,8 +84,11 @@ def decide(  # noqa: PLR0911  (a table, read downwards)
         return Decision(Event.SET_ASIDE, 0, retries, doubts, None, ("delivery_unmade",))
     if outcome.kind in (Kind.LOST, Kind.OURS):
         return Decision(Event.DEFER, to_ms(now), retries, doubts, None, ("delivery_deferred",))
-    counted = retries + (outcome.kind is Kind.DEFERRED)
-    due_at = next_due(policy.retry, first=from_ms(held.first_ms), now=now, retries=counted, roll=roll)
+    counted, first = retries + (outcome.kind is Kind.DEFERRED), from_ms(held.first_ms)
+    so_far = counted
+    if outcome.kind is Kind.PROVIDER_WAIT:
+        so_far = max(counted, waited(policy.retry, attempts=held.attempt, since=now - first))
+    due_at = next_due(policy.retry, first=first, now=now, retries=so_far, roll=roll)
     if due_at is None:
         return Decision(Event.EXPIRE, 0, counted, doubts, None, ("delivery_expired",))
     return Decision(Event.DEFER, to_ms(due_at), counted, doubts, None, ("delivery_deferred",))

@@ -43,7 +43,8 @@ class RelayRefused(NotifierError):
 class Relay:
     """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean; ``setting``:
     where it stands in campaign.toml, for whoever has to write there; ``silence``: why the last session could not be
-    opened."""
+    opened; ``is_fickle``: the last one ended before it had carried anything, so the next has to answer once more before
+    it counts as open."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Relay:
         self._kept: list[aiosmtplib.SMTP] = []
         self.live = 0
         self.silence = ""
+        self.is_fickle = False
 
     @property
     def name(self) -> str:
@@ -158,6 +160,9 @@ class Relay:
                 if not session.supports_extension("auth"):
                     raise SettingsError(f"the relay {self.name} offers no login, and {self.setting}.username is set")
                 await self._login(session)
+            if self.is_fickle:
+                await _stays(session)
+                self.is_fickle = False
         except BaseException as error:
             session.close()
             if isinstance(error, Exception):
@@ -292,6 +297,15 @@ def _greeting_name() -> str:
     """Our name in EHLO. No getfqdn: it asks the DNS and may hang for seconds (RFC 5321 4.1.4 takes what we have)."""
     name = socket.gethostname()
     return name if name.isascii() and all(part.replace("-", "").isalnum() for part in name.split(".")) else "localhost"
+
+
+async def _stays(session: aiosmtplib.SMTP) -> None:
+    """Whether the session is still there: whatever it says, but for good-bye (RFC 5321 3.8)."""
+    try:
+        await session.noop()
+    except aiosmtplib.SMTPResponseException as answer:
+        if answer.code == 421:
+            raise
 
 
 async def _hello(session: aiosmtplib.SMTP) -> None:

@@ -30,7 +30,7 @@ class Action(StrEnum):
     WAIT = "wait"  # the provider is tried again later, nothing is counted
     THROTTLE = "throttle"  # the same, and its lane is halved
     CLOSE = "close"  # the same, and its lane is closed at once
-    OURS = "ours"  # the campaign pauses with the server's words
+    OURS = "ours"  # the campaign pauses with the server's words: at RCPT and later once several recipients got them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the first rule that holds says. ``seconds``: of a wait or of a closed lane, 0 = the provider's own;
-    ``numbered``: a provider's own number decided; ``repeated``: said to several recipients in a row, it is ours."""
+    ``numbered``: a provider's own number decided; ``repeated``: said to several recipients, it is ours."""
 
     action: Action
     seconds: int = 0

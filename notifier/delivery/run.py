@@ -279,6 +279,7 @@ class Run:
             last=self._last_turn,
             outstanding=self._outstanding,
             lanes=asked.wish,
+            again=self._means.weather.odd.led if outbox.pause_words else (),
         )
         self._writing_since = began = time.monotonic()
         turn = await self._turns.take(wish)
@@ -343,13 +344,14 @@ class Run:
         """Why the run is over, "" if it is not. Asked only when nothing is outstanding."""
         if self._outbox.stopping.is_set():
             return self._outbox.stop_reason
-        if self._picks.are_used_up:
+        picked = self._picks.are_used_up
+        later = turn.next_due is None or turn.next_due > to_ms(self._clock())
+        if (picked or later) and self._means.weather.odd.alone():
+            self._outbox.pause_as_told()
+            return ""
+        if picked:
             return "limit"
-        if (
-            turn.next_due is None
-            or turn.next_due >= FOREVER_MS
-            or (not self._order.wait and turn.next_due > to_ms(self._clock()))
-        ):
+        if turn.next_due is None or turn.next_due >= FOREVER_MS or (not self._order.wait and later):
             return "" if turn.overtaken is not None else "done"
         return ""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
 from notifier.campaign import RetrySection
@@ -16,6 +17,14 @@ def delay(retry: RetrySection, retries: int, roll: float) -> timedelta:
     doublings = min(max(retries, 1) - 1, 40)
     seconds = min(retry.first_seconds * 2.0**doublings, max(retry.max_seconds, retry.first_seconds))
     return timedelta(seconds=seconds * (1 + JITTER * roll))
+
+
+def waited(retry: RetrySection, *, attempts: int, since: timedelta) -> int:
+    """As :func:`delay`'s ``retries`` for waits that are not counted, so that they become longer too: one for each of
+    ``attempts`` so far, but no wait longer than the time that has passed ``since`` the first attempt. (Attempts alone
+    would say too much: those of before a `requeue` are among them, and connections that were lost.)"""
+    doublings = math.log2(max(1.0, since.total_seconds() / retry.first_seconds))
+    return min(attempts, 1 + int(doublings))
 
 
 def next_due(retry: RetrySection, *, first: datetime, now: datetime, retries: int, roll: float) -> datetime | None:

@@ -238,6 +238,7 @@ class _Run:
             ended = used and outcome.phase == "mail" and outcome.code == 421
             if not remaining or not (outcome.kind is Kind.LOST or ended):
                 return outcome
+            self._relay.is_fickle = not used and outcome.kind is Kind.LOST and outcome.phase == "mail"
         raise AssertionError("the last try returns")
 
     async def _ready(self) -> bool:
@@ -245,14 +246,15 @@ class _Run:
         pipeline, relay = self._pipeline, self._settings.relay
         if pipeline is not None and (not pipeline.is_open or pipeline.begun >= relay.messages_per_connection):
             await self._leave()
-        while self._pipeline is None:
+        while self._pipeline is None and not self.stopping.is_set():
             self._session = await self._relay.open(patience_seconds=_FIRST_PATIENCE, stopping=self.stopping)
             self._pipeline = take_over(
                 self._session, patience(relay), lambda: True, self._relay.rules, pipelining=relay.pipelining
             )
-            if self._pipeline is None:  # it closed at once
+            if self._pipeline is None:  # it closed at once: the next one has to show that it stays
+                self._relay.is_fickle = True
                 await self._leave()
-        return self._pipeline.begun > 0
+        return self._pipeline is not None and self._pipeline.begun > 0
 
     async def _leave(self) -> None:
         if self._pipeline is not None:

@@ -40,7 +40,7 @@ class Standstill:
         if relay.silence and not relay.live:
             return Wait(0, relay.silence.removesuffix(": check [relay] and try again"))
         if not means.weather.is_calm:
-            return Wait(0, f"the relay {relay.name} takes no mail now")
+            return Wait(0, means.weather.why(relay.name))
         if turn is None:
             return None
         if turn.next_due is not None and not outstanding and turn.next_due > to_ms(self._clock()):

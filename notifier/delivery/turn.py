@@ -36,7 +36,7 @@ class Wish:
     empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
     ``last``: when the cycle before was; ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes
     that have a pace of their own (None: no lane has); ``number``: of the cycle, if it shall leave a mark by which
-    :mod:`.salvage` knows that it was committed (0: it leaves none)."""
+    :mod:`.salvage` knows that it was committed (0: it leaves none); ``again``: deliveries that led to the pause."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -57,6 +57,7 @@ class Wish:
     outstanding: int
     lanes: LaneWish | None = None
     number: int = 0
+    again: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def take_turn(connection: Connection, *, vault: Vault, wish: Wish) -> Turn:
     allowed = _count(connection, wish, fates)
     if wish.pause_words:
         pause_now(connection, reason=wish.pause_words, by=wish.by, now=wish.now)
+        deliveries.due_again(connection, wish.again, now_ms=to_ms(wish.now))
     elif wish.outstanding == len(fates):
         allowed.sing(connection, wish.by)
     paused = deliveries.paused_reason(connection)

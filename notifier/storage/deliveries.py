@@ -357,6 +357,17 @@ def resend(connection: Connection, *, state: str, now_ms: int, wave_id: int | No
     return changed.rowcount
 
 
+def due_again(connection: Connection, ids: Sequence[int], *, now_ms: int) -> None:
+    """What these met was not their own: of those that are deferred, let the next attempt be due at once, and a first
+    attempt be none as far as the limit of days goes. It stays counted, whoever counted it."""
+    connection.execute(
+        "UPDATE deliveries SET due_ms = :now, retries = MAX(retries, 1), "
+        "first_ms = CASE WHEN attempt = 1 THEN NULL ELSE first_ms END "
+        "WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'deferred'",
+        {"ids": json.dumps(list(ids)), "now": now_ms},
+    )
+
+
 def add_attempts(connection: Connection, attempts: Iterable[tuple[Claim, AttemptRow]], *, late: bool) -> None:
     """Write down how attempts ended. A second late report of the same attempt adds nothing."""
     connection.executemany(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from notifier.campaign import RetrySection
-from notifier.delivery.schedule import delay, next_due
+from notifier.delivery.schedule import delay, next_due, waited
 
 RETRY = RetrySection(first_seconds=900, max_seconds=43200, give_up_hours=72)
 FIRST = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
@@ -34,3 +34,14 @@ def test_a_whole_life():
         assert due > now
         now, attempts = due, attempts + 1
     assert now == FIRST + timedelta(hours=72) and attempts == 12
+
+
+def test_waits_of_a_provider_back_off_by_attempts_and_by_no_more_than_has_passed():
+    """Not counted, but not every quarter of an hour for three days either; after `requeue`, or a night without a
+    sender, the first wait is a short one again."""
+    hour = timedelta(hours=1)
+    assert waited(RetrySection(), attempts=1, since=timedelta(0)) == 1
+    assert waited(RetrySection(), attempts=9, since=timedelta(0)) == 1, "requeued: the schedule begins anew"
+    assert waited(RetrySection(), attempts=2, since=9 * hour) == 2, "a night without a sender"
+    assert [waited(RetrySection(), attempts=9, since=hour / 4 * 2**n) for n in range(5)] == [1, 2, 3, 4, 5]
+    assert waited(RetrySection(first_seconds=0.001), attempts=10**9, since=hour * 72) < 40

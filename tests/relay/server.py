@@ -51,6 +51,8 @@ class Server:
     knows_ehlo: bool = True
     manner: str = ""  # "bytes": replies come byte by byte; "lump": as many at once as there are
     grants: bool = False  # says 354 though it took no recipient (RFC 2920 3.1 allows it)
+    stays: float | None = None  # seconds after EHLO until it closes the session; None: it does not
+    noop: str = "250 2.0.0 Ok"
     auth: str = "PLAIN LOGIN"
     most_sessions: int = 1000
     messages_per_session: int = 1_000_000
@@ -159,6 +161,10 @@ class _Session:
                 extra += [f"AUTH {server.auth}"] if server.login else []
                 lines = ["relay.example", *server.extensions, *extra]
                 self.say(*(f"250-{one}" for one in lines[:-1]), f"250 {lines[-1]}")
+                if server.stays is not None:
+                    await self.speak()
+                    await asyncio.sleep(server.stays)
+                    raise Cut
             elif verb == "HELO":
                 self.say("250 relay.example")
             elif verb == "STAR" and server.starttls is not None:
@@ -178,6 +184,11 @@ class _Session:
                 self.begun = self.taken = False
                 if not await self.play("rset"):
                     self.say("250 2.0.0 Ok")
+            elif verb == "NOOP":
+                self.say(server.noop)
+                if server.noop.startswith("421"):
+                    await self.speak()
+                    return
             elif verb == "QUIT":
                 self.say("221 2.0.0 Bye")
                 await self.speak()

@@ -201,10 +201,12 @@ def test_a_fault_of_ours_at_mail_pauses_the_campaign(rows, server, sending, act,
 
 
 def test_content_refused_as_spam_by_dkim_pauses(rows, server, sending):
-    rows.deliver(ADDRESS)
-    server.on(ADDRESS, Act("final", "550 5.7.26 unauthenticated mail from {ADDRESS} is not accepted"))
+    for address in (ADDRESS, "b@courriel.example", "c@courriel.example"):
+        rows.deliver(address)
+        server.on(address, Act("final", f"550 5.7.26 unauthenticated mail from {address} is not accepted"))
     report = sending(server)
-    assert report.reason == "paused" and "courrier-prive" not in report.paused_reason
+    assert report.reason == "paused" and "unauthenticated mail" in report.paused_reason
+    assert "courrier-prive" not in report.paused_reason and "@" not in report.paused_reason
 
 
 def test_a_relay_without_extensions(rows, server, sending):
