@@ -41,7 +41,9 @@ async def pause_lane(
 ) -> bool:
     """Take nothing more from a provider's lane until somebody opens it; a running sender stops with its next cycle.
     ``known``: the providers that there are, beside *other*. False: it was paused already, and keeps its first reason.
-    Raises OperatorError for a provider that nobody knows."""
+    What looks like somebody's address or number in ``reason`` is taken out (I8). Raises OperatorError for a provider
+    that nobody knows."""
+    said = redact(reason)
     if provider != OTHER and provider not in known:
         raise OperatorError(f"there is no provider {provider!r} (there are: {', '.join(sorted([*known, OTHER]))})")
     async with database.write() as connection:
@@ -49,8 +51,8 @@ async def pause_lane(
         lane = kept.get(provider) or Lane(provider)
         if lane.is_paused:
             return False
-        await lanes.change(connection, lanes.LaneRow(*astuple(paused(lane, reason))))
-        facts = {"provider": provider, "reason": reason, "by": by}
+        await lanes.change(connection, lanes.LaneRow(*astuple(paused(lane, said))))
+        facts = {"provider": provider, "reason": said, "by": by}
         await append(connection, [Entry(now, "lane_paused", facts=facts)])
     return True
 
