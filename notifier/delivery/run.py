@@ -53,7 +53,7 @@ from notifier.storage.cycle import Cycle
 from notifier.vault import Vault
 
 POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
-FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts
+FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts, without --wait
 PATIENCE = 60.0  # for one that stops answering later
 LOCKED_SECONDS = 2.0  # a cycle takes so long only if somebody else holds the database
 PATIENCE_WAITING = 900.0  # the same with --wait: a relay may be restarted at night
@@ -190,7 +190,8 @@ class Run:
 
     async def run(self) -> SendReport:
         if not await self._begin():
-            return await self._report("paused" if self._outbox.pause_words else "done")
+            stopped = self._outbox.stop_reason if self._outbox.stopping.is_set() else "done"
+            return await self._report("paused" if self._outbox.pause_words else stopped)
         async with asyncio.TaskGroup() as group:
             connections = self._settings.relay.connections or 1
             for _ in range(connections):
@@ -234,10 +235,13 @@ class Run:
         if due is None or (due.until_ms > to_ms(now) and not self._order.wait):
             return False
         if due.until_ms <= to_ms(now):
+            patience = PATIENCE_WAITING if self._order.wait else FIRST_PATIENCE
             try:
-                self._relays.keep(
-                    *await self._relays.open(patience_seconds=FIRST_PATIENCE, stopping=self._outbox.stopping)
-                )
+                self._relays.keep(*await self._relays.open(patience_seconds=patience, stopping=self._outbox.stopping))
+            except RelayUnavailable:
+                if not self._outbox.stopping.is_set():
+                    raise
+                return False
             except RelayRefused as refusal:
                 self._outbox.pause(refusal.outcome)
                 await self._settle()
