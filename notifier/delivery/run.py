@@ -531,5 +531,6 @@ class Run:
         doubts = self._doubts.count(len(fates), sum(fate.kind == "in_doubt" for fate in fates))
         if doubts and not self._outbox.stopping.is_set():
             self._outbox.pause_with(
-                f"{doubts} deliveries in doubt one after the other: does the relay answer after the final dot?"
+                f"{doubts} of the last {self._doubts.outcomes} deliveries are in doubt: does the relay answer after "
+                "the final dot?"
             )
