@@ -236,6 +236,7 @@ class Run:
             return False
         if due.until_ms <= to_ms(now):
             patience = PATIENCE_WAITING if self._order.wait else FIRST_PATIENCE
+            pauses = asyncio.ensure_future(self._heed_pauses())  # which the cycles do later
             try:
                 self._relays.keep(*await self._relays.open(patience_seconds=patience, stopping=self._outbox.stopping))
             except RelayUnavailable:
@@ -246,7 +247,14 @@ class Run:
                 self._outbox.pause(refusal.outcome)
                 await self._settle()
                 return False
+            finally:
+                pauses.cancel()
         return True
+
+    async def _heed_pauses(self) -> None:
+        while (words := await self._cycle.read(deliveries.paused_reason)) is None:
+            await asyncio.sleep(POLL_SECONDS)
+        self._outbox.pause_with(words)
 
     def _recover(self, connection: Transaction, now: datetime) -> tuple[int, list[Fate]]:
         roll = random.random()  # noqa: S311
