@@ -5,6 +5,7 @@ command ends, however it ends short of a crash, and the next command seals what 
 """
 
 from notifier.app.accounts import count_bridge, coverage_by, flow, other_side, standing, write_listing
+from notifier.app.copies import Found, Placed, back_up, restore
 from notifier.app.delivery import forecast, forecast_lines, open_lane, pause, pause_lane, resume, send, send_test
 from notifier.app.doubts import (
     accept_doubts,
@@ -70,11 +71,14 @@ from notifier.app.rejections import (
 __all__ = [
     "App",
     "FileTaken",
+    "Found",
     "Freed",
+    "Placed",
     "Restored",
     "accept_doubts",
     "add_sender_names",
     "approve_wave",
+    "back_up",
     "believe",
     "bring_review_list",
     "can_be_undone",
@@ -123,6 +127,7 @@ __all__ = [
     "rejections_standing",
     "request_approval",
     "resend_doubts",
+    "restore",
     "resume",
     "seal",
     "send",

@@ -12,7 +12,6 @@ LATER = {
     "public-notice": "the public communication of Art. 34(3)(c)",
     "close": "close the campaign",
     "purge": "destroy contacts or identities",
-    "db": "upgrade or check the database",
     "worker": "one sender among several",
     "workers": "list the senders",
     "console": "the window",

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from notifier.cli import (
     campaign_commands,
+    database_commands,
     doubt_commands,
     drill_commands,
     file_commands,
@@ -107,6 +108,7 @@ for module in (
     doubt_commands,
     requeue_commands,
     status_commands,
+    database_commands,
     recovery_commands,
     proof_commands,
     drill_commands,

@@ -141,6 +141,8 @@ def _lines(report: SendReport) -> list[str]:
             f"of those refused or expired: {report.to_second_address} go to a second address, {report.to_post} to the "
             f"post, {report.unreachable} have no other way"
         )
+    if report.mail_log:
+        lines.append(f"{report.mail_log} (docs/at-night.md).")
     left = report.left
     for count, what in (
         (left.waiting, "wait to be sent"),

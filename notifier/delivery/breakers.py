@@ -130,6 +130,11 @@ class Doubts:
         self._cycles: deque[tuple[int, int]] = deque()  # (outcomes, doubts among them) of each cycle
         self._outcomes = self._doubts = 0
 
+    @property
+    def outcomes(self) -> int:
+        """Among how many the doubts are counted now: the latest, in whole cycles."""
+        return self._outcomes
+
     def count(self, outcomes: int, doubts: int) -> int:
         """What one cycle brought. Returns how many doubts there are lately if that is too many, else 0."""
         if outcomes:

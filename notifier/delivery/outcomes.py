@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from notifier.delivery.rules import OTHER, Action, Reply, Rulebook, Verdict
+from notifier.delivery.rules import OTHER, READ, Action, Reply, Rulebook, Verdict
 
 
 class Phase(StrEnum):
@@ -75,6 +75,8 @@ def classify(
 ) -> Outcome:
     """What the reply ``code text`` means at ``phase``, by the rules of data/providers.toml. ``provider``: of the
     recipient; ``recipient``: as RCPT named it: its echo is no word of the server's (an unknown ``spam@…`` is unknown).
+    Of what is left rules look at the first READ characters: a reply has up to 16 kB, and a campaign's own patterns may
+    take long.
     ``code`` outside 200 … 599 (a server that talks nonsense) is in doubt after the final dot and temporary before
     it."""
     enhanced = enhanced_code(text)
@@ -85,7 +87,7 @@ def classify(
             kind = Kind.ACCEPTED if 200 <= code < 300 else Kind.IN_DOUBT
         return Outcome(kind, phase, code, enhanced, text)
     words = re.sub(re.escape(recipient), "", text, flags=re.IGNORECASE) if recipient else text
-    verdict = _bounded(rules.verdict(Reply(provider, phase.value, code, enhanced, words)), phase, code, enhanced)
+    verdict = _bounded(rules.verdict(Reply(provider, phase.value, code, enhanced, words[:READ])), phase, code, enhanced)
     return Outcome(_KINDS[verdict.action], phase, code, enhanced, text, verdict)
 
 

@@ -35,6 +35,8 @@ from notifier.delivery.transaction import commands, needs_utf8
 LARGE = 65_536  # bytes; of a larger body the dot waits until the transport has room again
 LEAVE_SECONDS = 5.0  # for QUIT and the end of TLS
 
+NO_SMTPUTF8 = "the relay offers no SMTPUTF8, and this address cannot be named without it"
+
 _DOT = b".\r\n"
 _AFTER_THE_DOT = "connection lost after the final dot"
 
@@ -240,9 +242,10 @@ class Pipeline(asyncio.Protocol):
             return b""
         self._staged = None
         if needs_utf8(transaction.posting) and "smtputf8" not in self._offers:
-            # RFC 6531 3.5: a mailbox that this relay cannot address. Not the person's fault, and no retry mends it.
+            # RFC 6531 3.5: a mailbox that this relay cannot address. Not the person's fault, and no retry mends it. The
+            # server was not asked: no code of its own.
             transaction.on_begin()
-            transaction.end(self._judge(transaction, Phase.RCPT, 550, "5.6.7 the relay offers no SMTPUTF8"))
+            transaction.end(Outcome(Kind.REFUSED, Phase.RCPT, text=NO_SMTPUTF8))
             return b""
         mail, rcpt = transaction.commands
         transaction.on_begin()

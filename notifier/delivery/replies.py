@@ -43,8 +43,10 @@ def listed_domains(rules: Rulebook) -> frozenset[str]:
 
 
 def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ...]:
-    """What must not stand in a reply: of each contact the addresses, their local parts, their domains unless listed,
-    and the names, whole and in parts."""
+    """What must not stand in a reply: of each contact the addresses, their local parts (also without the tag of
+    RFC 5233: *name+tag* is delivered to *name*, and a server that does so answers for *name*), their domains unless
+    listed, and the names, whole and in parts. A tag behind a hyphen, as qmail has it, cannot be told from the second
+    half of a name; such a mailbox is known by its whole local part."""
     found: list[str] = []
     for contact in contacts:
         found += (contact.name, contact.forename, contact.company)
@@ -53,6 +55,8 @@ def values(contacts: Iterable[Contact], listed: frozenset[str]) -> tuple[str, ..
                 continue
             local, _, domain = address.rpartition("@")
             found += (address, local)
+            if "+" in local:
+                found.append(local.partition("+")[0])
             if domain and domain.lower() not in listed:
                 found.append(domain)
                 if not domain.isascii():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from notifier.delivery.view import LaneView
 from notifier.storage.deliveries import Left
 
 MAIL_LOG = Path("logs") / "mail.log"
+
+_log = logging.getLogger(__name__)
 
 
 SETTLED = ("accepted", "refused", "expired", "unmade", "in_doubt")  # fates after which `send` does nothing at once
@@ -70,7 +73,8 @@ class SendReport:
     """How a run ended. ``reason``: done | stopped | paused | limit | rehearsed. Counts are of this run's fates; a
     delivery deferred twice counts twice. ``next_due``: never before the end of the run, whose moment means "now".
     ``waits_because``: why not before, where it is more than a schedule. ``remaining``: approved mail not yet settled,
-    resends included. ``unmade``: set aside; of a dry run: could not be made, the first of them in ``broken``."""
+    resends included. ``unmade``: set aside; of a dry run: could not be made, the first of them in ``broken``.
+    ``mail_log``: what is missing in it, and why."""
 
     reason: str
     accepted: int = 0
@@ -92,6 +96,7 @@ class SendReport:
     paused_reason: str = ""
     remaining: int = 0
     left: Left = field(default_factory=lambda: Left(0, 0, 0, 0, 0, 0, 0))
+    mail_log: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -172,18 +177,48 @@ class Tally:
 
 
 class MailLog:
-    """DIR/logs/mail.log: one line per fate, for the operator. No personal data (I8)."""
+    """DIR/logs/mail.log: one line per fate, for the operator. No personal data (I8).
+
+    The journal is the record, this a convenience: one that cannot be opened is told before anything is claimed (raises
+    OSError), one that cannot be written later is told once and ends nothing. It is tried again with each cycle, and
+    :attr:`trouble` says at the end what is missing."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / MAIL_LOG
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(descriptor, "a", encoding="utf-8")
+        self._path = folder / MAIL_LOG
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._missing = 0
+        self._why = ""
+        self._is_cut = False  # the last line has no end
+
+    @property
+    def trouble(self) -> str:
+        """How many lines are missing, of which file and why; "" = none."""
+        if not self._missing:
+            return ""
+        lines = "1 line" if self._missing == 1 else f"{self._missing} lines"
+        return f"{lines} could not be written to {self._path}: {self._why}. The journal has all of it"
 
     def write(self, fates: list[Fate]) -> None:
-        if fates:
-            self._file.write("".join(fate.line() + "\n" for fate in fates if fate.kind != "released"))
-            self._file.flush()
+        lines = "".join(fate.line() + "\n" for fate in fates if fate.kind != "released").encode()
+        if not lines:
+            return
+        text = b"\n" + lines if self._is_cut else lines
+        written = 0
+        try:
+            while written < len(text):
+                written += os.write(self._file, text[written:])
+        except OSError as error:
+            # Of a line cut short the end is missing.
+            self._miss(text[max(written, len(text) - len(lines)) :].count(b"\n"), error)
+        if written:
+            self._is_cut = text[written - 1 : written] != b"\n"
+
+    def _miss(self, lines: int, error: OSError) -> None:
+        self._why = error.strerror or type(error).__name__
+        if not self._missing:
+            _log.warning("notifier: %s cannot be written: %s; sending goes on", self._path, self._why)
+        self._missing += lines
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._file)

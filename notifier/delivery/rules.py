@@ -22,6 +22,9 @@ _NUMBERED = re.compile(r"\b(?:LPNAAA|LPN|OFR|OUK)\d{0,3}[-_](\d{3})\b")
 _PATTERN = re.compile(r"(\d{1,3})\.(\d{1,3}|\*)")
 
 
+READ = 2000  # characters of a reply that rules look at; RFC 5321 4.5.3.1.5 allows 512 a line
+
+
 class Action(StrEnum):
     """What a rule says."""
 

@@ -53,7 +53,7 @@ from notifier.storage.cycle import Cycle
 from notifier.vault import Vault
 
 POLL_SECONDS = 1.0  # how soon an idle sender sees a pause, a new approval
-FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts
+FIRST_PATIENCE = 2.0  # for a relay that does not answer when `send` starts, without --wait
 PATIENCE = 60.0  # for one that stops answering later
 PATIENCE_WAITING = 900.0  # the same with --wait: a relay may be restarted at night
 
@@ -158,7 +158,8 @@ class Run:
 
     async def run(self) -> SendReport:
         if not await self._begin():
-            return await self._report("paused" if self._outbox.pause_words else "done")
+            stopped = self._outbox.stop_reason if self._outbox.stopping.is_set() else "done"
+            return await self._report("paused" if self._outbox.pause_words else stopped)
         async with asyncio.TaskGroup() as group:
             connections = self._settings.relay.connections or 1
             for _ in range(connections):
@@ -202,15 +203,26 @@ class Run:
         if due is None or (due.until_ms > to_ms(now) and not self._order.wait):
             return False
         if due.until_ms <= to_ms(now):
+            patience = PATIENCE_WAITING if self._order.wait else FIRST_PATIENCE
+            pauses = asyncio.ensure_future(self._heed_pauses())  # which the cycles do later
             try:
-                self._relays.keep(
-                    *await self._relays.open(patience_seconds=FIRST_PATIENCE, stopping=self._outbox.stopping)
-                )
+                self._relays.keep(*await self._relays.open(patience_seconds=patience, stopping=self._outbox.stopping))
+            except RelayUnavailable:
+                if not self._outbox.stopping.is_set():
+                    raise
+                return False
             except RelayRefused as refusal:
                 self._outbox.pause(refusal.outcome)
                 await self._settle()
                 return False
+            finally:
+                pauses.cancel()
         return True
+
+    async def _heed_pauses(self) -> None:
+        while (words := await self._cycle.read(deliveries.paused_reason)) is None:
+            await asyncio.sleep(POLL_SECONDS)
+        self._outbox.pause_with(words)
 
     def _recover(self, connection: Transaction, now: datetime) -> tuple[int, list[Fate]]:
         roll = random.random()  # noqa: S311
@@ -397,5 +409,6 @@ class Run:
         doubts = self._doubts.count(len(fates), sum(fate.kind == "in_doubt" for fate in fates))
         if doubts and not self._outbox.stopping.is_set():
             self._outbox.pause_with(
-                f"{doubts} deliveries in doubt one after the other: does the relay answer after the final dot?"
+                f"{doubts} of the last {self._doubts.outcomes} deliveries are in doubt: does the relay answer after "
+                "the final dot?"
             )

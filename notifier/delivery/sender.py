@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -135,7 +136,8 @@ async def send(
                         )
                     if lookout is not None and looks_around:
                         await watched.enter_async_context(watching(lookout))
-                    return await run.run()
+                    report = await run.run()
+                return replace(report, mail_log=mail_log.trouble)
             except BaseExceptionGroup as group:
                 # One cause is one error; several at once are a bug and stay together.
                 if len(group.exceptions) == 1:

@@ -13,7 +13,9 @@ _CRASH = b"notifier: stopped at once, as a crash would: `notifier send` finds ou
 
 @contextmanager
 def stopping_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP stop the run; a second SIGINT ends the process at once."""
+    """SIGINT, SIGTERM and SIGHUP stop the run; a second SIGINT ends the process at once. SIGHUP and SIGINT that were
+    ignored when the process began stay so: `nohup` and a shell's background job ask for nothing else. Who sends
+    SIGTERM means this process."""
     loop = asyncio.get_running_loop()
     asked = False
 
@@ -34,6 +36,9 @@ def stopping_signals(stop: Callable[[], None]) -> Iterator[None]:
     before = {}
     for number, handler in handlers.items():
         before[number] = signal.getsignal(number)
+        if before[number] is signal.SIG_IGN and number is not signal.SIGTERM:
+            del before[number]
+            continue
         try:
             loop.add_signal_handler(number, handler)
         except (RuntimeError, ValueError):  # not in the main thread: whoever runs us there stops us otherwise

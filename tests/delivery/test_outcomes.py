@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re._constants as sre_constants
+import re._parser as sre_parser
 from pathlib import Path
 
 import pytest
 
 from notifier.delivery.outcomes import Kind, Phase, classify, in_doubt, lost, timed_out
 from notifier.delivery.replies import load_rules
-from notifier.delivery.rules import rulebook
+from notifier.delivery.rules import READ, rulebook
 from notifier.errors import SettingsError
 from tests.delivery.real_replies import REPLIES
 
@@ -151,3 +153,43 @@ def test_company_domains_sit_on_the_servers_of_a_provider():
         "mx.pharmacie.example": "other", "SMTP-IN.ORANGE.FR": "orange",
     }  # fmt: skip
     assert {host: RULES.of_mx(host) for host in hosts} == hosts
+
+
+# -- however long a reply is ------------------------------------------------------------------------------------------
+
+
+def repeats(parsed):
+    """(least, most) of each repetition in a parsed pattern, however deep."""
+    for operation, about in parsed:
+        if operation in (sre_constants.MAX_REPEAT, sre_constants.MIN_REPEAT):
+            yield about[0], about[1]
+        for part in about if isinstance(about, tuple | list) else (about,):
+            for inner in part if isinstance(part, list) else (part,):
+                if isinstance(inner, sre_parser.SubPattern):
+                    yield from repeats(inner)
+
+
+def test_no_rule_looks_further_than_it_says():
+    """An unbounded repetition behind a word that may stand anywhere makes a search quadratic."""
+    assert list(repeats(sre_parser.parse("a(?:b|c{2,9}(d*))"))) == [(2, 9), (0, sre_constants.MAXREPEAT)]
+    patterns = [p.pattern for rule in RULES.replies for p in (rule.words, rule.unless) if p is not None]
+    assert len(patterns) > 30
+    unbounded = [p for p in patterns if any(most > 100 for _, most in repeats(sre_parser.parse(p)))]
+    assert unbounded == []
+
+
+def test_rules_read_the_beginning_of_a_reply():
+    """A campaign's own rules may be anything; what they look at is bounded."""
+    raw = {"provider": {"other": {}}, "replies": [{"codes": [5], "words": "mailbox full", "action": "wait"}]}
+    rules = rulebook(raw, "here")
+    assert READ <= 2048
+    assert judged("rcpt", 550, "x" * (READ - 12) + "mailbox full", rules=rules).kind is Kind.PROVIDER_WAIT
+    text = "x" * (READ - 11) + "mailbox full"
+    outcome = judged("rcpt", 550, text, rules=rules)
+    assert (outcome.kind, outcome.text) == (Kind.DEFERRED, text), "the words are kept whole"
+
+
+def test_what_an_address_takes_of_a_reply_is_not_counted():
+    """Its echo is taken out first: cut in the middle, its beginning would be a word of the server's."""
+    text = "x" * (READ - 4) + "spam@provider.example"
+    assert classify(Phase.RCPT, 550, text, rules=RULES, recipient="spam@provider.example").kind is Kind.REFUSED

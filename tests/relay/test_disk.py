@@ -4,16 +4,24 @@ window; and room is looked for before."""
 from __future__ import annotations
 
 import asyncio
+import re
+import resource
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
 from notifier import app as wiring
 from notifier.delivery import space
+from notifier.delivery.evidence import accepted
+from notifier.delivery.outcomes import Kind, Outcome, Phase
+from notifier.delivery.record import Ended, Fate
+from notifier.delivery.report import MailLog
 from notifier.errors import OperatorError, TryLater
 from notifier.storage import cycle
+from tests.delivery.test_turnstile import CLAIM
 
 WINDOW = 16  # 4 connections of the sample
 
@@ -109,3 +117,48 @@ def test_check_names_what_is_missing(rows, folder, monkeypatch):
     monkeypatch.undo()
     told = found(NOTIFIER_RELAY__HOST="", NOTIFIER_KEY__BACKUP="copy.key")
     assert not {"disk-space", "key-backup", "head-not-kept"} & set(told)
+
+
+# -- the mail log --------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_log_that_cannot_be_written_is_told_and_ends_nothing(rows, server, sending, folder, caplog):
+    """The journal is the record; logs/ may lie on another file system, which is full."""
+    rows.deliver(*many(100))
+    (folder / "logs").mkdir(exist_ok=True)
+    (folder / "logs" / "mail.log").symlink_to("/dev/full")
+    report = sending(server)
+    assert report.exit_code == 0 and rows.states() == {"accepted": 100} and len(server.taken) == 100
+    assert re.search(r"100 lines .*logs/mail\.log.*No space left", report.mail_log)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "logs/mail.log" in warning and "No space left" in warning and "sending goes on" in warning
+
+
+def test_a_mail_log_that_cannot_be_opened_is_told_before_anything_is_claimed(rows, server, sending, folder):
+    rows.deliver(*many(3))
+    (folder / "logs" / "mail.log").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"logs/mail\.log"):
+        sending(server)
+    assert rows.states() == {"queued": 3} and server.sessions == 0
+
+
+def test_a_line_that_was_cut_short_spoils_no_other(tmp_path, caplog):
+    """Room for three lines and a half; then room again. What stands in the log is whole lines, and half a one."""
+    fate = Fate("accepted", Ended(CLAIM, Outcome(Kind.ACCEPTED, Phase.FINAL, 250), datetime.now(UTC), "2.0.0 ok"))
+    log, path = MailLog(tmp_path), tmp_path / "logs" / "mail.log"
+    log.write([fate])
+    assert log.trouble == ""
+    most, ever = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(fate.line()) * 7 // 2, ever))
+    try:
+        log.write([fate, fate, fate, fate])
+        log.write([fate])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, ever))
+    log.write([fate, fate])
+    log.close()
+    *whole, empty = path.read_text().split("\n")
+    assert [len(list(accepted([line]))) for line in whole] == [1, 1, 1, 0, 1, 1] and empty == ""
+    assert fate.line().startswith(whole[3])
+    assert log.trouble.startswith("3 lines "), "two of four fitted; then one did not"
+    assert len(caplog.records) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +27,8 @@ def test_a_relay_that_begins_to_drop_late_in_a_long_run_pauses_as_soon(rows, ser
     for address in addresses(BAD, "q"):
         server.on(address, Act("final", then="take_drop"))
     report = sending(server, tune={"connections": 2})
-    assert report.reason == "paused" and "in doubt" in report.paused_reason
+    assert report.reason == "paused"
+    assert re.match(r"1[0-8] of the last \d+ deliveries are in doubt: ", report.paused_reason)
     assert 10 <= report.in_doubt <= 10 + 8, "the number that is too many, and one window"
     assert report.accepted == GOOD
 
@@ -67,3 +69,12 @@ def test_a_few_doubts_among_many_pause_nothing(rows, server, sending):
     assert report.reason == "done" and report.in_doubt == 8
     later = sending(server, clock=lambda: datetime.now(UTC) + timedelta(hours=1))
     assert later.accepted == 8 and later.exit_code == 0
+
+
+def test_every_tenth_is_told_as_that(rows, server, sending):
+    rows.deliver(*addresses(300))
+    for address in addresses(300)[::9]:
+        server.on(address, Act("final", then="take_drop"))
+    report = sending(server, tune={"connections": 1})
+    doubts, last = map(int, re.match(r"(\d+) of the last (\d+) deliveries are in doubt", report.paused_reason).groups())
+    assert 5 <= doubts <= report.in_doubt and doubts * 7 <= last <= 50 + 4

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.delivery.pause import pause, resume
+from notifier.delivery.pause import pause, pause_lane, resume
 from tests.relay.server import Act
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -235,13 +235,17 @@ def test_a_canary_larger_than_what_is_due_stops_nothing(rows, server, sending):
     assert len(server.taken) == 50
 
 
-def test_i8_what_looks_like_an_address_or_a_number_is_taken_out_of_a_reason_to_pause(rows, opened):
+@pytest.mark.parametrize("lane", [None, "orange"])
+def test_i8_what_looks_like_an_address_or_a_number_is_taken_out_of_a_reason_to_pause(rows, opened, lane):
     async def work():
         async with opened() as database:
-            said = "appel de zoe@courriel.example, 2 95 09 99 126 123 45"
-            await pause(database, reason=said, by="ops", now=datetime.now(UTC))
+            said, now = "appel de zoe@courriel.example, 2 95 09 99 126 123 45", datetime.now(UTC)
+            if lane is None:
+                await pause(database, reason=said, by="ops", now=now)
+            else:
+                await pause_lane(database, lane, known=(lane,), reason=said, by="ops", now=now)
 
     asyncio.run(work())
-    (entry,) = rows.entries("campaign_paused")
-    said = rows.one("SELECT paused_reason FROM campaign")
-    assert entry["facts"]["reason"] == said == "appel de <recipient>, <number>"
+    (entry,) = rows.entries("campaign_paused" if lane is None else "lane_paused")
+    said = rows.one("SELECT paused_reason FROM campaign" if lane is None else "SELECT why FROM lanes")
+    assert entry["facts"]["reason"] == said.removeprefix("paused by hand: ") == "appel de <recipient>, <number>"

@@ -223,6 +223,18 @@ def test_no_smtputf8_goes_by_post_and_an_idn_domain_by_its_a_label(rows, server,
     assert server.taken[0].recipient == "marie@xn--socit-esab.example"
 
 
+def test_i4_what_no_server_said_is_recorded_as_our_finding(rows, server, sending):
+    """The relay was not asked: a proof holds no answer that nobody gave."""
+    (utf8,) = rows.deliver("hélène@courriel.example")
+    sending(server)
+    assert rows.state(utf8) == "refused" and server.mails == []
+    assert rows.all("SELECT code, enhanced, reply_sealed FROM attempts") == [(None, "", None)]
+    (entry,) = rows.entries("delivery_refused")
+    facts = entry["facts"]
+    assert (facts["code"], facts["enhanced"], facts["reply_sha256"], facts["then"]) == (0, "", "", "post")
+    assert facts["reply"] == "the relay offers no SMTPUTF8, and this address cannot be named without it"
+
+
 def test_a_relay_that_takes_fewer_connections_than_we_want(rows, server, sending):
     rows.deliver(*(f"p{number}@courriel.example" for number in range(30)))
     server.most_sessions = 2

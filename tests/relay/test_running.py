@@ -174,6 +174,51 @@ def test_a_relay_that_does_not_answer_is_told_as_try_later(rows, sending, server
     assert rows.states() == {"queued": 1} and rows.entries() == []
 
 
+def test_with_wait_a_relay_that_restarts_when_the_run_begins_is_waited_for(rows, server, sending, monkeypatch):
+    monkeypatch.setattr("notifier.delivery.run.FIRST_PATIENCE", 0.01)
+    rows.deliver(*many(5))
+    ready, server.greeting = server.greeting, "421 4.3.2 restarting"
+
+    def look(progress) -> None:
+        if "does not answer (421" in progress.why:
+            server.greeting = ready
+
+    assert sending(server, wait=True, on_progress=look, looks_around=True).accepted == 5
+
+
+def test_who_stops_a_run_that_waits_for_its_first_session_has_stopped_it(rows, sending):
+    rows.deliver(*many(5))
+    asked = []
+
+    def look(progress) -> None:
+        if "does not answer" in progress.why and not asked:
+            asked.append(progress)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    report = sending(None, tune={"port": 9}, wait=True, on_progress=look, looks_around=True)
+    assert report.reason == "stopped" and report.exit_code == 1 and rows.states() == {"queued": 5}
+
+
+def test_a_pause_ends_a_run_that_waits_for_its_first_session(rows, server, sending, monkeypatch):
+    monkeypatch.setattr("notifier.delivery.run.POLL_SECONDS", 0.05)
+    rows.deliver(*many(5))
+    server.greeting = "421 4.3.2 restarting"
+    silent = asyncio.Event()
+
+    async def pause_it(database) -> None:
+        async with asyncio.timeout(20):
+            await silent.wait()
+        assert await pause(database, reason="texte à corriger", by="dpo", now=NOW)
+
+    def look(progress) -> None:
+        if "does not answer" in progress.why:
+            silent.set()
+
+    report = sending(server, wait=True, meanwhile=pause_it, on_progress=look, looks_around=True)
+    assert (report.reason, report.paused_reason) == ("paused", "texte à corriger")
+    assert rows.states() == {"queued": 5} and len(rows.entries("campaign_paused")) == 1
+
+
 def test_a_relay_that_will_not_have_us_pauses_with_its_words(rows, server, sending):
     rows.deliver("a@courriel.example")
     server.greeting = "554 5.7.1 your address is blocked"
