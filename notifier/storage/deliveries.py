@@ -295,9 +295,11 @@ def next_due_of_lane(connection: Connection, provider: str, *, wave_id: int | No
 # -- moving --------------------------------------------------------------------------------------------------------
 
 
+# Of this attempt still, and of nobody who was taken out meanwhile (storage/recalled.py).
+_MINE = "id = ? AND state = 'sending' AND attempt = ? AND epoch = ? AND is_recalled = FALSE"
 _MOVE = (
-    "UPDATE deliveries SET state = ?, since_ms = ?, due_ms = ?, retries = ?, doubts = ?, observe_until_ms = ? "
-    "WHERE id = ? AND state = 'sending' AND attempt = ? AND epoch = ?"
+    "UPDATE deliveries SET state = ?, since_ms = ?, due_ms = ?, retries = ?, doubts = ?, observe_until_ms = ? "  # noqa: S608
+    f"WHERE {_MINE}"
 )
 
 
@@ -306,12 +308,13 @@ def _step(held: Claim, step: Move) -> tuple[object, ...]:
 
 
 def move(connection: Connection, held: Claim, step: Move) -> bool:
-    """Take the step if the delivery is still this attempt's. False: somebody else settled it, we come late."""
+    """Take the step if the delivery is still this attempt's. False: somebody else settled it, we come late; or somebody
+    whom it informs was taken out meanwhile."""
     return connection.execute(_MOVE, _step(held, step)).rowcount == 1
 
 
 def move_all(connection: Connection, steps: Sequence[tuple[Claim, Move]]) -> bool:
-    """:func:`move` for all of them at once. False: one of them came late, and none was moved."""
+    """:func:`move` for all of them at once. False: it would be of one of them, and none was moved."""
     connection.execute("SAVEPOINT moves")
     changed = connection.executemany(_MOVE, [_step(held, step) for held, step in steps]).rowcount
     if changed != len(steps):
@@ -325,7 +328,7 @@ def release(connection: Connection, held: Claim, state: str, now_ms: int) -> boo
     changed = connection.execute(
         "UPDATE deliveries SET state = :state, since_ms = :now, attempt = attempt - 1, "
         "first_ms = CASE WHEN attempt = 1 THEN NULL ELSE first_ms END "
-        "WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch",
+        "WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch AND is_recalled = FALSE",
         {"state": state, "now": now_ms, "id": held.id, "attempt": held.attempt, "epoch": held.epoch},
     )
     return changed.rowcount == 1
