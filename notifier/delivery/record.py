@@ -22,7 +22,7 @@ from notifier.delivery import recalled
 from notifier.delivery.entries import in_time, written
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.replies import redacted, verbatim
-from notifier.delivery.schedule import delay, next_due
+from notifier.delivery.schedule import delay, longest, next_due
 from notifier.delivery.states import TRANSITIONS, Event, State, advance, sources
 from notifier.model import from_ms, to_ms, utc_text
 from notifier.storage import cycle, deliveries
@@ -39,6 +39,11 @@ class Policy:
     retry: RetrySection
     resends: bool  # [doubt] policy
     observe: timedelta
+
+    @property
+    def longest_ms(self) -> int:
+        """How much of the time between two attempts counts against the limit."""
+        return int(longest(self.retry).total_seconds() * 1000)
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:

@@ -34,8 +34,9 @@ class Wish:
     """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``notes``: entries
     about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
     empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
-    ``last``: when the cycle before was; ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes
-    that have a pace of their own (None: no lane has)."""
+    ``longest_ms``: between two attempts, as far as it counts (schedule.py); ``last``: when the cycle before was;
+    ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes that have a pace of their own (None: no
+    lane has)."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -52,6 +53,7 @@ class Wish:
     now: datetime
     provider_of: Callable[[str], Provider]
     limits: Limits
+    longest_ms: int
     last: datetime | None
     outstanding: int
     lanes: LaneWish | None = None
@@ -150,5 +152,6 @@ def _claim(
         wave_id=wish.wave_id,
         among=among,
         resting=resting,
+        longest_ms=wish.longest_ms,
     )
     return deliveries.fetch(connection, ids), chosen

@@ -158,9 +158,11 @@ def claim(
     wave_id: int | None = None,
     among: Sequence[int] | None = None,
     resting: Sequence[str] = (),
+    longest_ms: int | None = None,
 ) -> list[int]:
     """Mark at most ``most`` due deliveries SENDING, by priority, the longest due first; their ids. ``among``: only
-    these; ``resting``: providers of which none is taken."""
+    these; ``resting``: providers of which none is taken; ``longest_ms``: what lies between two attempts beyond this is
+    time in which we did not try, and the limit of the retries moves by it (None: all is counted)."""
     if resting and among is None:
         among = _due_elsewhere(connection, now_ms, most, wave_id, resting)
     chosen = (
@@ -171,9 +173,11 @@ def claim(
     )
     rows = connection.execute(
         "UPDATE deliveries SET state = 'sending', attempt = attempt + 1, epoch = :epoch, started_ms = :now, "  # noqa: S608
-        f"first_ms = COALESCE(first_ms, :now), since_ms = :now WHERE id IN ({chosen}) RETURNING id",
+        "first_ms = COALESCE(first_ms + MAX(0, COALESCE(:now - started_ms - :longest, 0)), :now), since_ms = :now "
+        f"WHERE id IN ({chosen}) RETURNING id",
         {
             "now": now_ms,
+            "longest": longest_ms,
             "epoch": epoch,
             "most": most,
             "wave_id": wave_id,

@@ -269,7 +269,7 @@ def test_i4_a_clerk_finishes_the_transaction_that_it_is_in(rows, vault, settings
     wish = Wish(
         ends=[], notes=[Entry(datetime.now(UTC), "connection_opened")], room=0, among=None, lease=None, relay="relay",
         unwritten=0, wave_id=None, epoch=0, resends=True, pause_words="", by="ops", now=datetime.now(UTC),
-        provider_of=load_rules(folder).provider, limits=Limits.of(settings), last=None, outstanding=0,
+        provider_of=load_rules(folder).provider, limits=Limits.of(settings), longest_ms=0, last=None, outstanding=0,
     )  # fmt: skip
 
     async def break_off() -> None:
