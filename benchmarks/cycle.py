@@ -86,8 +86,8 @@ async def measured(folder: Path, messages: int, at_once: int) -> dict[str, float
                 ways = [record.decide(end.held, end.outcome, now=end.at, policy=policy, roll=0.5) for end in ends]
             wish = turn.Wish(
                 list(zip(ends, ways, strict=True)), [], at_once, None, None, "127.0.0.1:2525", 0, None, epoch, True,
-                "", "", now := datetime.now(UTC), rules.provider, limits, last, outstanding,
-                number=(number := number + 1),
+                "", "", now := datetime.now(UTC), rules.provider, limits, policy.longest_ms,
+                last, outstanding, number=(number := number + 1),
             )  # fmt: skip
             brought = await opened.write(partial(take_turn, vault=None, wish=wish))
             outstanding, last = len(brought.claims), now

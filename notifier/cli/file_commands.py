@@ -120,7 +120,7 @@ def intake(
 
     A corrected file of the same incident and profile takes the place of an earlier one with --replaces (its SHA-256, or
     the first 8 digits). Persons of whom only the earlier file spoke are excluded ("operator withdrew") and stay in the
-    account; what nobody has begun to send them is withdrawn. A later file that speaks of them reinstates them.
+    account; what waits for them and told nobody is withdrawn. A later file that speaks of them reinstates them.
     """
     from notifier import app
 

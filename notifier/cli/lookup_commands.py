@@ -88,8 +88,9 @@ def withdraw(
 ) -> int:
     """Take a person out: REF is the case reference of its notice, or 8 or more hex digits of its pseudonym.
 
-    What is queued and not begun is taken back; what was begun stays, and a rectification is the way (exit 1). All of a
-    list or nobody. The decision, its reason and its author (--by) go to the journal.
+    What waits and told nobody is taken back, an e-mail that every server answered with "later" too. What may have told
+    the person stays, is not sent again, and a rectification is the way (exit 1). All of a list or nobody. The decision,
+    its reason and its author (--by) go to the journal.
     """
     from notifier import app
     from notifier.people.exclusions import Ground, read_references
@@ -123,8 +124,9 @@ def withdraw(
             )
         if made.begun:
             lines.append(
-                f"  {len(made.begun)} are being told, or were: that is not taken back. Who was told in error is owed a "
-                "rectification (`notifier plan --kind rectification`)."
+                f"  {len(made.begun)} are being told, or were: that is not taken back, and a notice that informs "
+                "nobody else is not sent again. Who was told in error is owed a rectification (`notifier plan --kind "
+                "rectification`)."
             )
         terminal.result(made.as_json(), *lines)
         return LEFT if made.begun or made.anew else 0

@@ -54,7 +54,7 @@ def review(
 
     Values are shown at this terminal, and in the exported list, which is a registered clear file: never with --json.
     The journal gets the decision and its author. --revise N --decide … decides anew, until the person's notice is
-    begun.
+    sent, or may have been.
     """
     number = case_id if case_id is not None else revised
     asked = [number is not None or decide is not None, out is not None, brought is not None]

@@ -6,7 +6,8 @@ failed address what takes its place: an e-mail to the contact's second address a
 where no letter can be sent, else a letter. All of it commits together or not at all (I4, I1).
 
 An outcome that comes late (the guard finds another attempt or epoch) is written down as late, never dropped; if it
-says accepted and the delivery still waits, it is not sent again.
+says accepted and the delivery still waits, it is not sent again. If everybody whom the delivery informs was taken out
+while it was being sent, nothing that writes to them follows on the outcome (recalled.py).
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from notifier.campaign import RetrySection, Settings
+from notifier.delivery import recalled
 from notifier.delivery.entries import in_time, written
 from notifier.delivery.outcomes import Kind, Outcome
 from notifier.delivery.replies import redacted, verbatim
-from notifier.delivery.schedule import delay, next_due, waited
+from notifier.delivery.schedule import delay, longest, next_due, waited
 from notifier.delivery.states import TRANSITIONS, Event, State, advance, sources
 from notifier.model import from_ms, to_ms, utc_text
 from notifier.storage import cycle, deliveries
+from notifier.storage import recalled as marks
 from notifier.storage.cycle import Connection
 from notifier.storage.deliveries import AttemptRow, Claim, Move
 from notifier.vault import Vault
@@ -36,6 +39,11 @@ class Policy:
     retry: RetrySection
     resends: bool  # [doubt] policy
     observe: timedelta
+
+    @property
+    def longest_ms(self) -> int:
+        """How much of the time between two attempts counts against the limit."""
+        return int(longest(self.retry).total_seconds() * 1000)
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
@@ -167,9 +175,7 @@ def record_all(connection: Connection, vault: Vault, ends: Sequence[tuple[Ended,
     deliveries.add_attempts(connection, [(end.held, _row(end, now_ms)) for end, _, now_ms in plain], late=False)
     cycle.append_written(connection, [in_time(kind, end) for end, way, _ in plain for kind in way.kinds])
     return [
-        Fate(decision.kinds[0].removeprefix("delivery_"), end)
-        if decision.event in _PLAIN
-        else record(connection, vault, end, decision)
+        Fate(_word(decision), end) if decision.event in _PLAIN else record(connection, vault, end, decision)
         for end, decision in ends
     ]
 
@@ -186,6 +192,7 @@ def _step(way: Decision, now_ms: int) -> Move:
 def recorded(connection: Connection, ends: Sequence[tuple[Ended, Decision]]) -> list[Fate]:
     """What :func:`record_all` told of them, read again after its commit."""
     late = deliveries.late(connection, (end.held.id for end, _ in ends))
+    replaced = deliveries.replaced(connection, (end.held.id for end, decision in ends if decision.fails))
     fates = []
     for end, decision in ends:
         if decision.event is Event.RELEASE:
@@ -193,26 +200,56 @@ def recorded(connection: Connection, ends: Sequence[tuple[Ended, Decision]]) -> 
             continue
         is_late = (end.held.id, end.held.attempt) in late
         then = _successor(end.held, decision) if decision.fails and not is_late else ""
+        if then not in ("", "unreachable") and end.held.id not in replaced:
+            then = recalled.EXCLUDED
         fates.append(Fate(decision.kinds[0].removeprefix("delivery_"), end, is_late, then))
     return fates
 
 
 def record(connection: Connection, vault: Vault, end: Ended, decision: Decision) -> Fate:
     """Record how an attempt ended, in the caller's transaction."""
-    held, now_ms = end.held, to_ms(end.at)
+    if _step_out(connection, end, decision):
+        return _record(connection, vault, end, decision)
+    if not marks.unmark(connection, end.held):
+        return _record_late(connection, end, decision)
+    is_owed = marks.is_owed(connection, end.held.id)
+    if decision.event is Event.DOUBT and not is_owed:
+        decision = decision._replace(due_ms=0, kinds=decision.kinds[:1])  # not sent once more, whatever the policy
+    _step_out(connection, end, decision)
+    return _record(connection, vault, end, decision, is_owed=is_owed)
+
+
+def _step_out(connection: Connection, end: Ended, decision: Decision) -> bool:
+    now_ms = to_ms(end.at)
     if decision.event is Event.RELEASE:
-        deliveries.release(connection, held, decision.state, now_ms)
+        return deliveries.release(connection, end.held, decision.state, now_ms)
+    return deliveries.move(connection, end.held, _step(decision, now_ms))
+
+
+def _record(connection: Connection, vault: Vault, end: Ended, decision: Decision, *, is_owed: bool = True) -> Fate:
+    """After the step. ``is_owed``: the delivery informs somebody who is not out."""
+    held, now_ms, facts, then = end.held, to_ms(end.at), {}, ""
+    if decision.fails:
+        letter, then = b"", recalled.EXCLUDED
+        if is_owed:
+            letter, then = _replacement(connection, vault, held, decision, now_ms)
+        facts = {"then": then, "letter": letter.hex()}
+    if decision.event is not Event.RELEASE:
+        deliveries.add_attempts(connection, [(held, _row(end, now_ms))], late=False)
+        cycle.append_written(connection, [written(kind, end, {**facts, "late": False}) for kind in decision.kinds])
+    if not is_owed:
+        then = recalled.settle(connection, vault, held, decision.state, end.at) or then
+    return Fate(_word(decision), end, then=then)
+
+
+def _word(decision: Decision) -> str:
+    return decision.kinds[0].removeprefix("delivery_") if decision.kinds else "released"
+
+
+def _record_late(connection: Connection, end: Ended, decision: Decision) -> Fate:
+    if decision.event is Event.RELEASE:
         return Fate("released", end)
-    if not deliveries.move(connection, held, _step(decision, now_ms)):
-        return _record_late(connection, end, decision, now_ms)
-    letter, then = _replacement(connection, vault, held, decision, now_ms) if decision.fails else (b"", "")
-    deliveries.add_attempts(connection, [(held, _row(end, now_ms))], late=False)
-    facts = {"then": then, "letter": letter.hex()} if then else {}
-    cycle.append_written(connection, [written(kind, end, {**facts, "late": False}) for kind in decision.kinds])
-    return Fate(decision.kinds[0].removeprefix("delivery_"), end, then=then)
-
-
-def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms: int) -> Fate:
+    now_ms = to_ms(end.at)
     state = State(deliveries.state_of(connection, end.held.id))
     if decision.event is Event.ACCEPT and state in sources(Event.ACCEPT_LATE):
         deliveries.accept_late(
@@ -225,7 +262,7 @@ def _record_late(connection: Connection, end: Ended, decision: Decision, now_ms:
         )
     deliveries.add_attempts(connection, [(end.held, _row(end, now_ms))], late=True)
     cycle.append_written(connection, [written(kind, end, {"late": True}) for kind in decision.kinds[:1]])
-    return Fate(decision.kinds[0].removeprefix("delivery_"), end, late=True)
+    return Fate(_word(decision), end, late=True)
 
 
 def _successor(held: Claim, decision: Decision) -> str:

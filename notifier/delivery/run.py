@@ -288,6 +288,7 @@ class Run:
             now=now,
             provider_of=self._relays.current.rules.provider,
             limits=self._limits,
+            longest_ms=self._policy.longest_ms,
             last=self._last_turn,
             outstanding=self._outstanding,
             lanes=asked.wish,

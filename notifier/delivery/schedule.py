@@ -1,5 +1,10 @@
 """When a delivery is tried again, and when it is given up (RFC 5321 4.5.4.1). Pure: ``roll`` is a random number in
-[0, 1) that the caller draws."""
+[0, 1) that the caller draws.
+
+The limit is one of *trying*. A campaign that was paused, a lane at rest, a `send` that nobody started for a weekend,
+a million others that go first: of the time between two attempts, no more counts than the schedule's own longest
+delay. (Postfix counts what lay on hold, and gives it up at the first refusal after it.)
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,11 @@ def delay(retry: RetrySection, retries: int, roll: float) -> timedelta:
     doublings = min(max(retries, 1) - 1, 40)
     seconds = min(retry.first_seconds * 2.0**doublings, max(retry.max_seconds, retry.first_seconds))
     return timedelta(seconds=seconds * (1 + JITTER * roll))
+
+
+def longest(retry: RetrySection) -> timedelta:
+    """The longest that this schedule lets pass between two attempts."""
+    return delay(retry, 1000, 1.0)
 
 
 def waited(retry: RetrySection, *, attempts: int, since: timedelta) -> int:

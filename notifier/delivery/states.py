@@ -4,8 +4,11 @@ What each state means, what a crash leaves in it, and who moves it on:
 
 queued      Waits for its next attempt. A crash leaves it so. The sender claims it once approved and due.
 sending     Claimed, durably, before the first byte of its transaction (I4). A crash leaves it so: an orphan, which
-            whoever gets the sender's lock next puts in doubt, for nobody knows whether the final dot went out.
-deferred    The last attempt failed for now; due again later. A crash leaves it so. The sender claims it when due.
+            whoever gets the sender's lock next puts in doubt, for nobody knows whether the final dot went out. If
+            everybody whom it informs was taken out meanwhile, what is recorded of its end moves it on at once: what
+            may have arrived is held in doubt, what was not taken is withdrawn, and nothing takes a failed one's place.
+deferred    The last attempt failed for now; due again later. A crash leaves it so. The sender claims it when due. If
+            its persons are taken out it is withdrawn, or, after a doubt, held in doubt.
 in_doubt    The final dot may have gone out and no answer was recorded (RFC 1047). A crash leaves it so. With a due
             time the sender sends it once more, same Message-ID; without one it is held, and somebody decides.
 unmade      Its message could not be made (a contact that opens no more, an envelope that is not its recipient's).
@@ -19,7 +22,7 @@ refused     The address is bad. In the same transaction an e-mail to the contact
 expired     Deferred until the campaign's limit passed. A letter took its place; where none can be sent, the
             second address. It can be put back likewise.
 bounced     Accepted, then returned. A letter takes its place, as for refused.
-withdrawn   Taken back before anything went out. Final.
+withdrawn   Taken back before anybody can have been told. Final.
 to_print    A letter that waits for the next print file. A crash leaves it so. The export of letters moves it on.
 printed     In a print file. The operator says when it was posted.
 posted      In the post. Only a return moves it on.
@@ -66,7 +69,8 @@ class Event(StrEnum):
     REFUSE = "refuse"  # the address is bad
     EXPIRE = "expire"  # deferred for too long
     DOUBT = "doubt"  # the final dot may have gone out, and no answer
-    SUSPECT = "suspect"  # it may have gone out: since a backup that was restored, or in an attempt before this wait
+    SUSPECT = "suspect"  # it may have gone out: since a backup that was restored, or in an attempt before this wait,
+    #                      and its persons are out
     RESEND = "resend"  # in doubt, and the policy (or somebody) says: once more
     TAKE = "take"  # in doubt, and somebody says: taken as handed over
     SET_ASIDE = "set_aside"  # its message cannot be made

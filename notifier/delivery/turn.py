@@ -34,9 +34,10 @@ class Wish:
     """What a cycle is asked to do. ``room``: how many may be claimed; ``among``: only these ids; ``notes``: entries
     about the run itself; ``unwritten``: claimed before and not begun, covered by the lease too; ``pause_words``: not
     empty = pause the campaign; ``provider_of``: what the rules say of a provider; ``limits``: of the campaign;
-    ``last``: when the cycle before was; ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes
-    that have a pace of their own (None: no lane has); ``number``: of the cycle, if it shall leave a mark by which
-    :mod:`.salvage` knows that it was committed (0: it leaves none); ``again``: deliveries that led to the pause."""
+    ``longest_ms``: between two attempts, as far as it counts (schedule.py); ``last``: when the cycle before was;
+    ``outstanding``: claimed by then and not recorded; ``lanes``: slots of lanes that have a pace of their own (None: no
+    lane has); ``number``: of the cycle, if it shall leave a mark by which :mod:`.salvage` knows that it was committed
+    (0: it leaves none); ``again``: deliveries that led to the pause."""
 
     ends: list[tuple[Ended, Decision]]
     notes: list[Entry]
@@ -53,6 +54,7 @@ class Wish:
     now: datetime
     provider_of: Callable[[str], Provider]
     limits: Limits
+    longest_ms: int
     last: datetime | None
     outstanding: int
     lanes: LaneWish | None = None
@@ -157,5 +159,6 @@ def _claim(
         wave_id=wish.wave_id,
         among=among,
         resting=resting,
+        longest_ms=wish.longest_ms,
     )
     return deliveries.fetch(connection, ids), chosen

@@ -1,9 +1,10 @@
 """Persons are taken out of the campaign, by reason and by name, and what nobody has begun of theirs is taken back.
 
 One transaction: a person is out exactly when its notifications say so, and every account balances before and after
-(I1). A notice that tells of others too is made anew for these (a household, the establishments of one mailbox), unless
-the approved one is true of them as it stands; a removal never voids an approval (I7), and nobody else's notice is
-pulled away. What was begun stays: whoever was told is owed a rectification, not silence.
+(I1). What every server answered with "later" told nobody, and counts as not begun. A notice that tells of others too is
+made anew for these (a household, the establishments of one mailbox), unless the approved one is true of them as it
+stands; a removal never voids an approval (I7), and nobody else's notice is pulled away. What was begun stays: whoever
+was told is owed a rectification, not silence. On what is being sent, nothing follows (storage/recalled.py).
 """
 
 from __future__ import annotations
@@ -212,7 +213,9 @@ async def _named(database: Database, vault: Vault, references: Sequence[str]) ->
 
 
 async def held_back(connection: Connection, persons: Sequence[int], now: datetime) -> list[Entry]:
-    """What is in doubt and speaks of nobody but who is out is held, and not sent once more by itself: the entries."""
+    """What may have arrived and speaks of nobody but who is out is held, and not sent once more by itself: the entries.
+    What is being sent is marked, so that nothing that writes to them follows on how it ends."""
+    await removals.recall(connection, persons)
     return [
         Entry(now, "delivery_held", token.hex(), {"attempt": attempt, "because": "excluded"})
         for token, attempt in await removals.hold_resends(connection, persons)
@@ -247,6 +250,7 @@ class _Removal:
                 pseudonym = self._vault.pseudonym(people[debt.person].sender, people[debt.person].identity)
                 if pseudonym not in self._made.begun:
                     self._made.begun.append(pseudonym)
+        owed += await self._left_before(people, owed)
         for wave in await rounds.waves(self._connection):
             mine = [debt for debt in owed if debt.wave == wave.id and not debt.begun]
             if mine:
@@ -259,12 +263,21 @@ class _Removal:
                 await drafts.finish()
         await journal.append(self._connection, await held_back(self._connection, list(people), self._now))
 
+    async def _left_before(self, people: dict[int, Subject], owed: Sequence[Debt]) -> list[Debt]:
+        """Who was taken out while a notice that informs others too was being sent leaves it with the next of them:
+        they are added to ``people``."""
+        shared = {debt.delivery for debt in owed if debt.delivery is not None and not debt.begun}
+        out = await removals.out_already(self._connection, sorted(shared))
+        before = [person for person in dict.fromkeys(out) if person not in people]
+        people |= {each.person: each for each in await removals.subjects(self._connection, before)}
+        return [debt for debt in await removals.debts(self._connection, before) if debt.delivery in shared]
+
     async def _tell_nobody(self, drafts: Drafts, debt: Debt, subject: Subject) -> None:
         audience = Audience(debt.audience)
         own = SegmentRow(subject.sender, audience, subject.profession, Form.OWN, subject.exposure_set, debt.language)
         segment = await drafts.segment(own)
         await self._replace(drafts, debt.notification, debt.is_approved, subject, "excluded")
-        decision = Decision(Route.NONE, Reason.EXCLUDED, audience, excluded=self._reason)
+        decision = Decision(Route.NONE, Reason.EXCLUDED, audience, excluded=subject.excluded or self._reason)
         drafts.notify(subject.person, segment, decision, None)
 
     async def _replace(

@@ -25,11 +25,12 @@ async def keep(connection: AsyncConnection, reading: Reading) -> None:
 
 async def move_times(connection: AsyncConnection, step_ms: int, forever_ms: int) -> None:
     """The wall clock was set by so much: what waits for a moment waits as long as it would have. Deferred deliveries
-    (and the begin of their 72 hours), doubts that are to be resent, lanes that rest; not those that
-    somebody paused, ``forever_ms``."""
+    (and the begin of their 72 hours, and of their last attempt, from which these are counted), doubts that are to be
+    resent, lanes that rest; not those that somebody paused, ``forever_ms``."""
     of = "wave_id IN (SELECT id FROM waves)"  # lets SQLite use the index on (wave_id, state)
     for statement in (
-        f"UPDATE deliveries SET due_ms = MAX(1, due_ms + :step), first_ms = first_ms + :step "  # noqa: S608
+        f"UPDATE deliveries SET due_ms = MAX(1, due_ms + :step), first_ms = first_ms + :step, "  # noqa: S608
+        "started_ms = started_ms + :step "
         f"WHERE {of} AND state = 'deferred'",
         f"UPDATE deliveries SET due_ms = MAX(1, due_ms + :step) WHERE {of} AND state = 'in_doubt' AND due_ms > 0",  # noqa: S608
         "UPDATE lanes SET since_ms = since_ms + :step, until_ms = CASE WHEN until_ms = 0 OR until_ms >= :forever "

@@ -163,9 +163,11 @@ def claim(
     wave_id: int | None = None,
     among: Sequence[int] | None = None,
     resting: Sequence[str] = (),
+    longest_ms: int | None = None,
 ) -> list[int]:
     """Mark at most ``most`` due deliveries SENDING, by priority, the longest due first; their ids. ``among``: only
-    these; ``resting``: providers of which none is taken."""
+    these; ``resting``: providers of which none is taken; ``longest_ms``: what lies between two attempts beyond this is
+    time in which we did not try, and the limit of the retries moves by it (None: all is counted)."""
     if resting and among is None:
         among = _due_elsewhere(connection, now_ms, most, wave_id, resting)
     chosen = (
@@ -176,9 +178,11 @@ def claim(
     )
     rows = connection.execute(
         "UPDATE deliveries SET state = 'sending', attempt = attempt + 1, epoch = :epoch, started_ms = :now, "  # noqa: S608
-        f"first_ms = COALESCE(first_ms, :now), since_ms = :now WHERE id IN ({chosen}) RETURNING id",
+        "first_ms = COALESCE(first_ms + MAX(0, COALESCE(:now - started_ms - :longest, 0)), :now), since_ms = :now "
+        f"WHERE id IN ({chosen}) RETURNING id",
         {
             "now": now_ms,
+            "longest": longest_ms,
             "epoch": epoch,
             "most": most,
             "wave_id": wave_id,
@@ -285,9 +289,11 @@ def next_due_of_lane(connection: Connection, provider: str, *, wave_id: int | No
 # -- moving --------------------------------------------------------------------------------------------------------
 
 
+# Of this attempt still, and of nobody who was taken out meanwhile (storage/recalled.py).
+_MINE = "id = ? AND state = 'sending' AND attempt = ? AND epoch = ? AND is_recalled = FALSE"
 _MOVE = (
-    "UPDATE deliveries SET state = ?, since_ms = ?, due_ms = ?, retries = ?, doubts = ?, observe_until_ms = ? "
-    "WHERE id = ? AND state = 'sending' AND attempt = ? AND epoch = ?"
+    "UPDATE deliveries SET state = ?, since_ms = ?, due_ms = ?, retries = ?, doubts = ?, observe_until_ms = ? "  # noqa: S608
+    f"WHERE {_MINE}"
 )
 
 
@@ -296,12 +302,13 @@ def _step(held: Claim, step: Move) -> tuple[object, ...]:
 
 
 def move(connection: Connection, held: Claim, step: Move) -> bool:
-    """Take the step if the delivery is still this attempt's. False: somebody else settled it, we come late."""
+    """Take the step if the delivery is still this attempt's. False: somebody else settled it, we come late; or somebody
+    whom it informs was taken out meanwhile."""
     return connection.execute(_MOVE, _step(held, step)).rowcount == 1
 
 
 def move_all(connection: Connection, steps: Sequence[tuple[Claim, Move]]) -> bool:
-    """:func:`move` for all of them at once. False: one of them came late, and none was moved."""
+    """:func:`move` for all of them at once. False: it would be of one of them, and none was moved."""
     connection.execute("SAVEPOINT moves")
     changed = connection.executemany(_MOVE, [_step(held, step) for held, step in steps]).rowcount
     if changed != len(steps):
@@ -315,7 +322,7 @@ def release(connection: Connection, held: Claim, state: str, now_ms: int) -> boo
     changed = connection.execute(
         "UPDATE deliveries SET state = :state, since_ms = :now, attempt = attempt - 1, "
         "first_ms = CASE WHEN attempt = 1 THEN NULL ELSE first_ms END "
-        "WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch",
+        "WHERE id = :id AND state = 'sending' AND attempt = :attempt AND epoch = :epoch AND is_recalled = FALSE",
         {"state": state, "now": now_ms, "id": held.id, "attempt": held.attempt, "epoch": held.epoch},
     )
     return changed.rowcount == 1
@@ -328,6 +335,15 @@ def late(connection: Connection, ids: Iterable[int]) -> set[tuple[int, int]]:
         {"ids": json.dumps(list(ids))},
     )
     return {(int(one), int(number)) for one, number in rows}
+
+
+def replaced(connection: Connection, ids: Iterable[int]) -> set[int]:
+    """Those of these deliveries whose place another has taken."""
+    rows = connection.execute(
+        "SELECT replaces_id FROM deliveries WHERE replaces_id IN (SELECT value FROM json_each(:ids))",
+        {"ids": json.dumps(list(ids))},
+    )
+    return {int(one) for (one,) in rows}
 
 
 def state_of(connection: Connection, delivery_id: int) -> str:

@@ -95,10 +95,12 @@ async def exists(connection: AsyncConnection, token: bytes) -> bool:
 async def move(
     connection: AsyncConnection, ids: Sequence[int], *, state: str, now_ms: int, observe_until_ms: int | None = None
 ) -> None:
-    """Take these out of doubt, into ``state``, due at once."""
+    """Take these out of doubt, into ``state``, due at once; if they are to be sent once more, the schedule of retries
+    begins anew (storage/requeue.py does the same): they may have been held for longer than it lasts."""
+    again = ", retries = 0, first_ms = NULL" if observe_until_ms is None else ""
     await connection.execute(
         text(
-            "UPDATE deliveries SET state = :state, since_ms = :now, due_ms = :due, observe_until_ms = :observe "
+            f"UPDATE deliveries SET state = :state, since_ms = :now, due_ms = :due, observe_until_ms = :observe{again} "  # noqa: S608
             "WHERE id = :id AND state = 'in_doubt'"
         ),
         [

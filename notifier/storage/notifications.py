@@ -22,6 +22,11 @@ from notifier.storage.temporary import PART, fresh
 
 TOKENS_AT_ONCE = 5_000
 
+# An e-mail that has told nobody: it waits, or could not be made, and each of its attempts, if there were any, was
+# answered with no. And none whose answer was lost went before it (RFC 1047). What is being sent may tell any moment.
+MAIL_TOLD_NOBODY = "(channel = 'mail' AND doubts = 0 AND state IN ('queued', 'deferred', 'unmade'))"
+NONE_BEFORE_IT = "NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.id = deliveries.replaces_id AND o.doubts > 0)"
+
 
 async def _run(connection: AsyncConnection, sql: str, **parameters: object) -> int:
     return (await connection.execute(text(sql), parameters)).rowcount
@@ -65,11 +70,12 @@ async def withdraw_outgrown(
         "INSERT INTO outgrown_deliveries (delivery_id) SELECT DISTINCT n.delivery_id " + grown,
         wave_id=wave_id,
     )
-    return await take_back(connection, "outgrown_deliveries", wave_id, now_ms)
+    # What was tried stays on its schedule: it tells nothing untrue, and a supplement tells the rest (concerned.py).
+    return await take_back(connection, "outgrown_deliveries", wave_id, now_ms, tried=False)
 
 
 async def withdraw_of_the_dead(connection: AsyncConnection, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
-    """Take back approved deliveries that nobody has begun, of or to somebody whom a directory now calls deceased.
+    """Take back approved deliveries that have told nobody, of or to somebody whom a directory now calls deceased.
     Returns (sender, identity) of every person whose notification is free again."""
     await fresh(connection, "late_deliveries", "delivery_id INTEGER PRIMARY KEY")
     await _run(
@@ -90,9 +96,9 @@ async def withdraw_of_the_dead(connection: AsyncConnection, wave_id: int, now_ms
 async def withdraw_of_the_excluded(
     connection: AsyncConnection, wave_id: int, now_ms: int, *, but: str = ""
 ) -> list[tuple[str, bytes]]:
-    """Take back approved deliveries that nobody has begun and that speak of somebody who was taken out since, for
+    """Take back approved deliveries that have told nobody and that speak of somebody who was taken out since, for
     another reason than ``but`` (a rectification tells those whom the operator withdrew). Who takes somebody out takes
-    these back at once; but a delivery that was just claimed then, and given back untouched, waits again.
+    these back at once; but one that was being sent then, and informs others too, waits as it was until this.
     Returns (sender, identity) of every person whose notification is free again."""
     await fresh(connection, "late_deliveries", "delivery_id INTEGER PRIMARY KEY")
     await _run(
@@ -106,14 +112,18 @@ async def withdraw_of_the_excluded(
     return await take_back(connection, "late_deliveries", wave_id, now_ms)
 
 
-async def take_back(connection: AsyncConnection, table: str, wave_id: int, now_ms: int) -> list[tuple[str, bytes]]:
-    """Withdraw those of the temporary ``table``'s deliveries that nobody has begun, and free their notifications."""
+async def take_back(
+    connection: AsyncConnection, table: str, wave_id: int, now_ms: int, *, tried: bool = True
+) -> list[tuple[str, bytes]]:
+    """Withdraw those of the temporary ``table``'s deliveries that have told nobody, and free their notifications.
+    ``tried``: also what was tried, and answered with no."""
+    also = f"OR ({MAIL_TOLD_NOBODY} AND {NONE_BEFORE_IT})" if tried else ""
     await _run(
         connection,
         "UPDATE deliveries SET state = 'withdrawn', since_ms = :now "
-        f"WHERE id IN (SELECT delivery_id FROM {table}) AND attempt = 0 "
+        f"WHERE id IN (SELECT delivery_id FROM {table}) AND ((attempt = 0 AND (state = 'queued' "
         # A letter that replaces a refused e-mail stays: planned anew, it would become that e-mail again.
-        "AND (state = 'queued' OR (state = 'to_print' AND replaces_id IS NULL))",
+        f"OR (state = 'to_print' AND replaces_id IS NULL))) {also})",
         now=now_ms,
     )
     await _run(

@@ -1,7 +1,8 @@
 """Queries for taking one person, or a list, out: what these persons are owed, and taking back what nobody has begun.
 
-All of it runs in one transaction of `people withdraw`. The guard (state, attempt 0) stands in the statement that takes
-a delivery back: a sender that marks it at the same time wins or loses as a whole. (`storage.exclusions` does it for all
+All of it runs in one transaction of `people withdraw`. The guard (state, doubts) stands in the statement that takes
+a delivery back: a sender that marks it at the same time wins or loses as a whole; if it wins, what becomes of it
+afterwards is storage/recalled.py's. (`storage.exclusions` does it for all
 whom a corrected file left out.)
 """
 
@@ -16,6 +17,8 @@ from sqlalchemy.sql.elements import TextClause
 
 from notifier.storage.contacts import NOW
 from notifier.storage.database import insert_many
+from notifier.storage.notifications import MAIL_TOLD_NOBODY, NONE_BEFORE_IT
+from notifier.storage.recalled import SOMEBODY_IS_OWED
 from notifier.storage.temporary import PART, fresh
 
 AT_ONCE = 5_000
@@ -43,7 +46,7 @@ class Subject(NamedTuple):
 
 
 class Debt(NamedTuple):
-    """What one person is owed in one wave. ``begun``: somebody began to tell it, so that nothing can be taken back;
+    """What one person is owed in one wave. ``begun``: it is being told, or may have been: nothing can be taken back;
     ``delivery`` None: nothing is on its way."""
 
     notification: int
@@ -194,12 +197,7 @@ async def frozen_exclusions(connection: AsyncConnection, persons: Sequence[int])
     return {int(row[0]) for row in await _in_parts(connection, query, persons)}
 
 
-# Nobody has begun it: never attempted, never made, or put back into the queue after a definite no; and no e-mail that
-# may have arrived went before it (RFC 1047).
-_NOT_BEGUN = (
-    "((attempt = 0 AND state IN ('queued', 'to_print')) OR (doubts = 0 AND state IN ('queued', 'unmade'))) "
-    "AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.id = deliveries.replaces_id AND o.doubts > 0)"
-)
+_NOT_BEGUN = f"({MAIL_TOLD_NOBODY} OR (attempt = 0 AND state = 'to_print')) AND {NONE_BEFORE_IT}"
 
 
 async def debts(connection: AsyncConnection, persons: Sequence[int]) -> list[Debt]:
@@ -257,16 +255,35 @@ async def take_back(connection: AsyncConnection, delivery: int, now_ms: int) -> 
 
 
 async def hold_resends(connection: AsyncConnection, persons: Sequence[int]) -> list[tuple[bytes, int]]:
-    """Those deliveries in doubt that inform these persons, and nobody who is not out, are not sent once more, by
-    themselves or because somebody has put them back for it: token and last attempt of each."""
+    """Those deliveries that inform these persons, and nobody who is to be told still, and may have arrived, are not
+    sent once more: by themselves, after a wait, or because somebody has put them back for it; nor is the e-mail to a
+    second address. Token and last attempt of each."""
     query = _of_persons(
-        "UPDATE deliveries SET state = 'in_doubt', due_ms = 0 "
-        "WHERE ((state = 'in_doubt' AND due_ms > 0) OR (state = 'queued' AND doubts > 0)) AND id IN "
-        "(SELECT delivery_id FROM notifications WHERE person_id IN :ids) AND NOT EXISTS (SELECT 1 FROM notifications n "
-        "JOIN persons p ON p.id = n.person_id WHERE n.delivery_id = deliveries.id AND p.excluded = '') "
-        "RETURNING token, attempt"
+        "UPDATE deliveries SET state = 'in_doubt', due_ms = 0 "  # noqa: S608
+        "WHERE ((state = 'in_doubt' AND due_ms > 0) OR (channel = 'mail' AND state IN ('queued', 'deferred') "
+        f"AND batch_id IS NOT NULL AND NOT (doubts = 0 AND {NONE_BEFORE_IT}))) AND id IN "
+        "(SELECT delivery_id FROM notifications WHERE person_id IN :ids) "
+        f"AND NOT {SOMEBODY_IS_OWED.format(delivery='deliveries.id')} RETURNING token, attempt"
     )
     return sorted((row.token, row.attempt) for row in await _in_parts(connection, query, persons))
+
+
+async def out_already(connection: AsyncConnection, deliveries: Sequence[int]) -> list[int]:
+    """The persons whom these deliveries inform, and who are out."""
+    query = _of_persons(
+        "SELECT p.id FROM notifications n JOIN persons p ON p.id = n.person_id "
+        "WHERE n.delivery_id IN :ids AND p.excluded <> ''"
+    )
+    return sorted(row[0] for row in await _in_parts(connection, query, deliveries))
+
+
+async def recall(connection: AsyncConnection, persons: Sequence[int]) -> None:
+    """Mark what is being sent and informs these persons: who records how that ends looks who is to be told still."""
+    query = _of_persons(
+        "UPDATE deliveries SET is_recalled = TRUE WHERE state = 'sending' "
+        "AND id IN (SELECT delivery_id FROM notifications WHERE person_id IN :ids) RETURNING id"
+    )
+    await _in_parts(connection, query, persons)
 
 
 async def detach(connection: AsyncConnection, notifications: Iterable[int]) -> None:

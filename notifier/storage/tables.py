@@ -464,6 +464,8 @@ class Delivery(SQLModel, table=True):
     due_ms: int = Field(default=0, sa_type=BigInteger)
     since_ms: int = Field(default=0, sa_type=BigInteger)  # in this state since
     observe_until_ms: int | None = Field(default=None, sa_type=BigInteger)
+    # Somebody whom it informs was taken out while it was being sent: whoever records how that ends looks who is left.
+    is_recalled: bool = Field(default=False, sa_column_kwargs={"server_default": text("FALSE")})
     # The delivery whose place it took, and which of its attempts had failed: put back into the queue and failed again,
     # that one gets another replacement.
     replaces_id: int | None = Field(default=None, foreign_key="deliveries.id", sa_type=Id)

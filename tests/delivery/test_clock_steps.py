@@ -78,7 +78,7 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
     doubt = rows.deliver("b@courriel.example", state="in_doubt", due_ms=begun + 60_000)
     held = rows.deliver("c@courriel.example", state="in_doubt", due_ms=0)
     queued = rows.deliver("d@courriel.example")
-    rows.run("UPDATE deliveries SET first_ms = ?", begun - 1000)
+    rows.run("UPDATE deliveries SET first_ms = ?, started_ms = ?", begun - 1000, begun - 500)
     rows.run(
         "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy', 2), ('sfr', 1, 0, 0, ?, '', 0), "
         "('free', 1, 0, ?, ?, 'by hand: ', 0)",
@@ -95,8 +95,8 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
     for one in (*deferred, *doubt):
         assert abs(due[one] - begun - 60_000 - step) < 200
     assert due[held[0]] == 0 and due[queued[0]] == 0, "who waits for nothing is due"
-    (first,) = rows.all("SELECT first_ms FROM deliveries WHERE id = ?", *deferred)
-    assert abs(first[0] - begun + 1000 - step) < 200, "72 hours stay 72 hours"
+    first, started = rows.one("SELECT first_ms, started_ms FROM deliveries WHERE id = ?", *deferred)
+    assert abs(first - begun + 1000 - step) < 200 and started - first == 500, "72 hours stay 72 hours"
     lanes = dict(rows.all("SELECT provider, until_ms FROM lanes"))
     assert abs(lanes["orange"] - begun - step) < 200 and lanes["sfr"] == 0
     assert lanes["free"] == FOREVER_MS, "what somebody paused stays paused until somebody opens it"

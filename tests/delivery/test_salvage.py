@@ -95,7 +95,7 @@ def begun(desk, settings, folder):
         wish = Wish(
             ends=[], notes=[], room=WINDOW, among=None, lease=None, relay="relay", unwritten=0, wave_id=None,
             epoch=epoch, resends=True, pause_words="", by="ops", now=NOW, provider_of=load_rules(folder).provider,
-            limits=Limits.of(chosen), last=None, outstanding=0, number=1,
+            limits=Limits.of(chosen), longest_ms=policy.longest_ms, last=None, outstanding=0, number=1,
         )  # fmt: skip
         first = desk.take(wish)
         assert len(first.claims) == WINDOW
@@ -213,3 +213,22 @@ def test_i1_what_takes_a_failed_mails_place_is_told_as_it_was_recorded(desk, beg
     )]  # fmt: skip
     assert desk.salvage(wish, held).fates == told.fates
     assert told.fates[-1].then == facts[0]["then"] != ""
+
+
+@pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.DEFERRED])
+def test_i1_that_nothing_takes_its_place_is_told_where_its_person_was_taken_out_meanwhile(desk, begun, settings, kind):
+    wish, held = begun()
+    (one,) = desk.rows.deliver("failing@courriel.example", postal=True)
+    (claim,) = desk.take(replace(wish, ends=[], notes=[], among=[one], number=0)).claims
+    at = NOW + timedelta(days=30)  # deferred until then, it expires
+    end = Ended(claim, Outcome(kind, Phase.RCPT, 550), at, reply="said", relay="relay.example:25")
+    decision = decide(claim, end.outcome, now=at, policy=Policy.of(settings), roll=0.0)
+    desk.rows.run(
+        "UPDATE persons SET excluded = 'deceased' WHERE id IN "
+        "(SELECT person_id FROM notifications WHERE delivery_id = ?)", one
+    )  # fmt: skip
+    desk.rows.run("UPDATE deliveries SET is_recalled = TRUE WHERE id = ?", one)
+    wish = replace(wish, ends=[*wish.ends, (end, decision)])
+    told = desk.take(wish)
+    assert told.fates[-1].then == "excluded"
+    assert desk.salvage(wish, held).fates == told.fates

@@ -131,6 +131,30 @@ def test_I1_who_vanished_is_not_written_to_again_by_itself_after_a_doubt(campaig
     run(campaigns, story)
 
 
+@pytest.mark.parametrize(
+    ("state", "after"),
+    [
+        ("deferred", [("deferred", 0), ("withdrawn", 0)]),
+        ("sending", [("sending", 0), ("sending", 1)]),  # who records how that ends looks who is left
+    ],
+)
+def test_I1_who_vanished_before_anybody_was_told_is_not_written_to(campaigns, state, after):
+    """What an operator named by mistake must not go out with the next attempt."""
+
+    async def story(desk: Desk) -> None:
+        await desk.take(PEOPLE, MEMBERS)
+        await desk.plan()
+        await desk.approve()
+        async with desk.app.database.write() as connection:
+            await connection.exec_driver_sql(f"UPDATE deliveries SET state = '{state}', attempt = 2, retries = 1")
+        done = await take(desk, ALICE, PEOPLE)
+        assert (done.correction.vanished, done.correction.withdrawn) == (1, state == "deferred")
+        assert sorted(await desk.rows("SELECT state, is_recalled FROM deliveries")) == after
+        await desk.balanced()
+
+    run(campaigns, story)
+
+
 def test_run_twice_or_said_late_it_is_the_same(campaigns):
     async def story(desk: Desk) -> None:
         await desk.take(PEOPLE, MEMBERS)

@@ -175,7 +175,7 @@ def test_establishments_of_one_mailbox_are_told_without_the_one_that_left(desk):
     walked(desk, body, exports=(practices,), members=())
 
 
-@pytest.mark.parametrize("state", ["sending", "deferred", "accepted", "in_doubt", "delivered"])
+@pytest.mark.parametrize("state", ["sending", "accepted", "in_doubt", "delivered"])
 def test_what_was_begun_is_never_taken_back(desk, state):
     async def body(d):
         await d.plan()
@@ -188,6 +188,9 @@ def test_what_was_begun_is_never_taken_back(desk, state):
         before = await d.dump()
         made = await take_out(d, "Alice")
         assert made.begun == made.persons == [await pseudonym(d, "Alice")]
+        marked = await d.rows("SELECT state FROM deliveries WHERE is_recalled")
+        assert marked == [("sending",)] * (state == "sending"), "who records how it ends looks who is left"
+        await d.run("UPDATE deliveries SET is_recalled = FALSE")
         after = await d.dump()
         assert (after["notifications"], after["deliveries"]) == (before["notifications"], before["deliveries"])
         await terms(d)
@@ -210,7 +213,42 @@ def test_what_was_refused_and_put_back_into_the_queue_told_nobody_and_is_taken_b
     walked(desk, body)
 
 
-@pytest.mark.parametrize("state", ["in_doubt", "queued"])
+def test_what_every_server_said_not_now_to_told_nobody_and_is_taken_back(desk):
+    async def body(d):
+        await d.plan()
+        await d.approve()
+        await d.run("UPDATE deliveries SET state = 'deferred', attempt = 3, retries = 3")
+        made = await take_out(d, "Alice")
+        assert (made.begun, made.taken_back) == ([], 1)
+        made = await take_out(d, "Tom")
+        assert (made.begun, made.taken_back) == ([], 0), "and what is true of the others stays as it was approved"
+        assert await terms(d) == {"pending": 1, "excluded": 2}
+        [zoe] = [n for n in await d.notices() if n["delivery_id"]]
+        assert (zoe["name"], zoe["state"], zoe["batch_id"]) == ("Zoé", "deferred", 1)
+
+    walked(desk, body)
+
+
+def test_I1_a_household_that_came_back_is_made_anew_without_whom_was_taken_out_meanwhile(desk):
+    """Being sent, it stays as it was; when it was deferred then, the next plan takes it back for those who stay."""
+
+    async def body(d):
+        await d.plan()
+        await d.approve()
+        shared = "(SELECT n.delivery_id FROM notifications n JOIN segments s ON s.id = n.segment_id "
+        shared += "WHERE s.form = 'children')"
+        await d.run(f"UPDATE deliveries SET state = 'sending', attempt = 1 WHERE id IN {shared}")
+        assert len((await take_out(d, "Tom")).begun) == 1
+        await d.run(f"UPDATE deliveries SET state = 'deferred', is_recalled = FALSE WHERE id IN {shared}")
+        await d.plan()
+        assert await terms(d) == {"pending": 2, "excluded": 1}
+        _, tom, zoe = await d.notices()
+        assert (zoe["state"], zoe["batch_id"], tom["delivery_id"]) == ("queued", None, None)
+
+    walked(desk, body)
+
+
+@pytest.mark.parametrize("state", ["in_doubt", "queued", "deferred"])
 def test_I1_who_was_taken_out_is_not_written_to_again_by_itself_after_a_doubt(desk, state):
     """`doubt resend` leaves such a delivery, and so does the policy: it is held, and somebody decides. Who was put back
     into the queue for it before is held likewise."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from notifier.delivery import doubts
 from notifier.delivery.doubts import Which
+from notifier.delivery.restoration import hold_slice
 from notifier.errors import OperatorError
 from notifier.model import Term, to_ms
 from notifier.proof.verifier.verify import Ledger
@@ -89,6 +91,24 @@ def test_i5_sent_once_more_with_the_same_message_id_and_attempt_one_stays_in_dou
     assert entry["subject"] == token(rows, one)
     assert entry["facts"] == {"attempt": 1, "doubts": 1, "by": "ops"}
     assert any("1 possible duplicates" in line for line in ledger(rows).doubts())
+
+
+@pytest.mark.parametrize("how", ["held", "recovered"])
+def test_sent_once_more_it_has_its_whole_schedule_however_long_it_was_held(rows, server, sending, decide, how):
+    """A crash, or a restored backup, and days until somebody decides: the first greylisting makes no letter."""
+    if how == "held":
+        (one,) = in_doubt(rows, server, sending, tune=HOLD)
+    else:
+        (one,) = rows.deliver("p0@courriel.example")
+        connection = sqlite3.connect(rows.path, isolation_level=None)
+        assert hold_slice(connection, epoch=1, now=NOW) == 1
+        connection.close()
+    rows.run("UPDATE deliveries SET retries = 9, first_ms = first_ms - 100 * 3600000")  # four days go by
+    decide("resend", Which(every=True))
+    server.on("p0@courriel.example", Act("rcpt", "451 4.7.1 greylisted"))
+    report = sending(server, tune=HOLD)
+    assert (report.expired, report.deferred, rows.states()) == (0, 1, {"deferred": 1})
+    assert rows.one("SELECT retries FROM deliveries WHERE id = ?", one) == 1
 
 
 @pytest.mark.parametrize("tune", [None, HOLD])

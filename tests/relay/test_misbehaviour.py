@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notifier.delivery.return_path import return_path
+from notifier.model import to_ms
 from tests.relay.server import Act
 
 ADDRESS = "marie.lenoir@courrier-prive.example"
@@ -108,12 +109,29 @@ def test_wait_stays_until_what_is_deferred_is_through(rows, server, sending):
 
 def test_given_up_after_the_limit_and_then_by_post(rows, server, sending):
     (one,) = rows.deliver(ADDRESS)
-    server.on(ADDRESS, Act("rcpt", "450 4.2.0 later"), Act("rcpt", "450 4.2.0 later"))
-    sending(server)
-    report = sending(server, clock=lambda: datetime.now(UTC) + timedelta(hours=73))
+    begun, reports = datetime.now(UTC), []
+    server.on(ADDRESS, *[Act("rcpt", "450 4.2.0 later")] * 7)
+    for hours in (0, 12, 24, 36, 48, 60, 73):
+        assert rows.state(one) in ("queued", "deferred"), hours
+        reports.append(sending(server, clock=lambda hours=hours: begun + timedelta(hours=hours)))
+    report = reports[-1]
     assert report.expired == 1 and rows.state(one) == "expired"
     assert rows.states() == {"expired": 1, "to_print": 1}
     assert rows.entries("delivery_expired")[0]["facts"]["then"] == "post"
+
+
+def test_time_in_which_nobody_tried_does_not_count(rows, server, sending):
+    """RFC 5321 4.5.4.1: it is given up after days of *trying*. A long weekend without `send`, a pause, a lane at rest,
+    or many others that go first are no refusals; of such a time as much counts as the schedule's own longest wait."""
+    (one,) = rows.deliver(ADDRESS)
+    begun, longest = datetime.now(UTC), timedelta(hours=12 * 1.2)
+    server.on(ADDRESS, *[Act("rcpt", "451 4.7.1 greylisted")] * 3)
+    for hours in (0, 100, 200):
+        sending(server, clock=lambda hours=hours: begun + timedelta(hours=hours))
+        assert rows.state(one) == "deferred", hours
+    first, due = rows.one("SELECT first_ms, due_ms FROM deliveries WHERE id = ?", one)
+    assert abs(to_ms(begun + timedelta(hours=200) - 2 * longest) - first) < 5000
+    assert to_ms(begun + timedelta(hours=200)) < due < to_ms(begun + timedelta(hours=202)), "tried again soon"
 
 
 @pytest.mark.parametrize("act", [Act("rcpt", then="drop"), Act("data", then="drop")])

@@ -83,6 +83,8 @@ def test_i1_one_recipient_stops_nobody_and_goes_to_the_post_at_the_limit(rows, s
     assert report.reason == "done" and report.accepted == len(others) and rows.entries("campaign_paused") == []
     assert rows.one("SELECT state, retries FROM deliveries WHERE id = ?", odd) == ("deferred", 1)
     assert report.next_due >= NOW + timedelta(minutes=15), "behind the others"
+    for hours in (12, 24, 36, 48, 60):
+        sending(server, clock=lambda hours=hours: NOW + timedelta(hours=hours), tune=ONE)
     last = sending(server, clock=lambda: NOW + timedelta(hours=72), tune=ONE)
     assert last.reason == "done" and rows.state(odd) == "expired" and rows.states()["to_print"] == 1
 

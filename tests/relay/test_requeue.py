@@ -196,10 +196,10 @@ def test_only_what_was_named(rows, server, sending, put_back):
 
 def test_given_up_it_gets_the_whole_schedule_anew(rows, server, sending, put_back):
     (one,) = rows.deliver("e@courriel.example")
-    server.on("e@courriel.example", Act("rcpt", "450 4.2.0 later"), Act("rcpt", "450 4.2.0 later"))
-    sending(server)
-    late = datetime.now(UTC) + timedelta(hours=73)
-    sending(server, clock=lambda: late)
+    server.on("e@courriel.example", *[Act("rcpt", "450 4.2.0 later")] * 7)
+    for hours in (0, 12, 24, 36, 48, 60, 73):
+        late = datetime.now(UTC) + timedelta(hours=hours)
+        sending(server, clock=lambda late=late: late)
     assert rows.state(one) == "expired"
     assert put_back(Fault("expired")).letters == 1
     server.on("e@courriel.example", Act("rcpt", "450 4.2.0 later"))

@@ -260,7 +260,8 @@ def noting(settings, folder) -> Wish:
     return Wish(
         ends=[], notes=[Entry(datetime.now(UTC), "connection_opened")], room=0, among=None, lease=None, relay="relay",
         unwritten=0, wave_id=None, epoch=0, resends=True, pause_words="", by="ops", now=datetime.now(UTC),
-        provider_of=load_rules(folder).provider, limits=Limits.of(settings), last=None, outstanding=0,
+        provider_of=load_rules(folder).provider, limits=Limits.of(settings), longest_ms=0, last=None,
+        outstanding=0,
     )  # fmt: skip
 
 

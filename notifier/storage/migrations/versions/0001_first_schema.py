@@ -409,6 +409,7 @@ def upgrade() -> None:
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("observe_until_ms", sa.BigInteger(), nullable=True),
+        sa.Column("is_recalled", sa.Boolean(), server_default=sa.text("FALSE"), nullable=False),
         sa.Column("replaces_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("replaces_attempt", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
