@@ -158,6 +158,8 @@ class Run:
 
     async def run(self) -> SendReport:
         if not await self._begin():
+            if self._outbox.failure is not None:
+                raise self._outbox.failure
             stopped = self._outbox.stop_reason if self._outbox.stopping.is_set() else "done"
             return await self._report("paused" if self._outbox.pause_words else stopped)
         async with asyncio.TaskGroup() as group:
@@ -220,9 +222,14 @@ class Run:
         return True
 
     async def _heed_pauses(self) -> None:
-        while (words := await self._cycle.read(deliveries.paused_reason)) is None:
-            await asyncio.sleep(POLL_SECONDS)
-        self._outbox.pause_with(words)
+        try:
+            words = None
+            while words is None:
+                await asyncio.sleep(POLL_SECONDS)
+                words = await self._cycle.read(deliveries.paused_reason)
+            self._outbox.pause_with(words)
+        except Exception as error:  # nobody waits for this task
+            self._outbox.fail(error)
 
     def _recover(self, connection: Transaction, now: datetime) -> tuple[int, list[Fate]]:
         roll = random.random()  # noqa: S311

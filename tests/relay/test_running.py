@@ -12,7 +12,7 @@ import pytest
 
 from notifier.delivery import connection
 from notifier.delivery.sender import pause, resume
-from notifier.errors import CampaignBusy, OperatorError, RelayUnavailable, SettingsError, TemplateError
+from notifier.errors import CampaignBusy, OperatorError, RelayUnavailable, SettingsError, StorageError, TemplateError
 from notifier.storage.lock import sender_lock
 from tests.delivery.rows import TinyNotice
 from tests.relay.server import Act
@@ -217,6 +217,18 @@ def test_a_pause_ends_a_run_that_waits_for_its_first_session(rows, server, sendi
     report = sending(server, wait=True, meanwhile=pause_it, on_progress=look, looks_around=True)
     assert (report.reason, report.paused_reason) == ("paused", "texte à corriger")
     assert rows.states() == {"queued": 5} and len(rows.entries("campaign_paused")) == 1
+
+
+def test_a_database_that_fails_meanwhile_ends_a_run_that_waits_for_its_first_session(rows, sending, monkeypatch):
+    monkeypatch.setattr("notifier.delivery.run.POLL_SECONDS", 0.05)
+    rows.deliver(*many(5))
+
+    def look(progress) -> None:
+        if "does not answer" in progress.why:
+            rows.run("ALTER TABLE campaign RENAME COLUMN paused_reason TO gone")
+
+    with pytest.raises(StorageError, match="paused_reason"):
+        sending(None, tune={"port": 9}, wait=True, on_progress=look, looks_around=True)
 
 
 def test_a_relay_that_will_not_have_us_pauses_with_its_words(rows, server, sending):
