@@ -222,6 +222,54 @@ def test_logins_by_name(rows, server, sending, secured, monkeypatch, auth):
     assert not any("clairval" in str(entry) for entry in rows.entries("connection_opened"))
 
 
+@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN"])
+def test_i8_a_server_that_repeats_the_password_leaves_it_nowhere(rows, server, sending, secured, monkeypatch, auth):
+    """Neither in what the operator reads nor in the journal, where it would stand for ever."""
+    rows.deliver(*many(2))
+    server.login, server.auth = ("clairval", "right"), auth
+    server.refusal = "535-5.7.8 user={user} password={password}\n535 5.7.8 {said}"
+    monkeypatch.setenv("NOTIFIER_RELAY_PASSWORD", "Hunter2hunter2")
+    arguments = secured("starttls")
+    arguments["tune"]["username"] = "clairval"
+    report = sending(server, **arguments)
+    assert report.reason == "paused" and "535" in report.paused_reason
+    [paused] = rows.entries("campaign_paused")
+    assert "535" in str(paused)
+    kept = "".join(str(entry) for entry in rows.entries()) + repr(report)
+    said = [command.rpartition(" ")[2] for command in server.commands if "AUTH" in command]
+    assert said and not [word for word in ("hunter2", *said, "SHVudGVyM") if word.lower() in kept.lower()]
+
+
+@pytest.mark.parametrize("offers", [PIPELINING, ("SIZE 10000000",)], ids=["pipelining", "lockstep"])
+def test_i8_a_password_repeated_after_the_login_is_kept_nowhere(
+    rows, server, sending, secured, monkeypatch, folder, vault, offers
+):
+    """At any phase of a session, and what is sealed too: a key that reads names is no key to the relay."""
+    addresses = many(6)
+    rows.deliver(*addresses)
+    server.extensions = offers
+    server.login = ("clairval", "Hunter2hunter2")
+    told = "clairval:hunter2hunter2 AGNsYWlydmFsAEh1bnRlcjJodW50ZXIy"
+    server.on(addresses[0], Act("rcpt", f"550 5.1.1 unknown {told}"))
+    server.on(addresses[1], Act("final", f"250 2.0.0 queued by {told}"))
+    server.on(addresses[2], Act("rcpt", f"421 4.3.0 good-bye {told}"))
+    server.on(addresses[3], Act("rcpt", f"what {told}"))
+    server.on(addresses[4], Act("data", f"554 5.7.1 sender {told}"))
+    monkeypatch.setenv("NOTIFIER_RELAY_PASSWORD", "Hunter2hunter2")
+    arguments = secured("starttls")
+    arguments["tune"] |= {"username": "clairval", "connections": 1}
+    sending(server, **arguments)
+    sealed = (
+        "SELECT token, reply_sealed FROM attempts JOIN deliveries ON deliveries.id = delivery_id WHERE reply_sealed"
+    )
+    opened = [vault.unseal_bytes("reply", token, reply) for token, reply in rows.all(f"{sealed} IS NOT NULL")]
+    kept = b"".join(path.read_bytes() for path in folder.glob("campaign.db*")) + b"".join(opened)
+    log = (folder / "logs" / "mail.log").read_bytes()
+    assert b"unknown" in log and b"queued by" in log and len(opened) >= 2
+    for word in (b"hunter2", b"AGNsYWlydmFsAEh1bnRlcjJodW50ZXIy"):
+        assert word.lower() not in kept.lower() and word.lower() not in log.lower()
+
+
 def test_a_login_that_the_relay_does_not_offer_is_told(rows, server, sending, secured, monkeypatch):
     rows.deliver(*many(1))
     server.login, server.auth = ("clairval", "x"), "CRAM-MD5"
