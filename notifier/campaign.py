@@ -98,7 +98,9 @@ class CampaignSection(_Frozen):
 class RelayAccess(_Frozen):
     """One server that takes messages. ``rate`` in messages per second, 0 = no limit. The waits are those of RFC 5321
     4.5.3.2: ``reply_seconds`` for MAIL, RCPT and RSET, ``data_seconds`` for the 354, ``block_seconds`` while a body is
-    written, ``final_reply_seconds`` after the final dot. ``auth``: the login's method, "" = PLAIN, else LOGIN."""
+    written, ``final_reply_seconds`` after the final dot. ``auth``: the login's method, "" = PLAIN, else LOGIN. Files
+    are relative to the campaign folder. ``ca_sha256``: of ``ca_file``, read when the campaign is opened and never
+    written by hand."""
 
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -109,6 +111,7 @@ class RelayAccess(_Frozen):
     password_file: Path | None = None
     auth: Literal["", "plain", "login"] = ""
     ca_file: Path | None = None
+    ca_sha256: str = ""
     client_cert: Path | None = None
     client_key: Path | None = None
     allow_plaintext: bool = False
@@ -139,6 +142,12 @@ class RelayAccess(_Frozen):
         """The relay in the pace table, in the journal and in errors."""
         return f"{self.host}:{self.port}"
 
+    def seen_from_elsewhere(self, folder: Path) -> Self:
+        """The same for a campaign in another folder than ``folder``, its own: files by their whole path."""
+        named = {name: getattr(self, name) for name in ("password_file", "ca_file", "client_cert", "client_key")}
+        whole = {name: folder.resolve() / path for name, path in named.items() if path is not None}
+        return self.model_copy(update=whole)
+
 
 class RelaySection(RelayAccess):
     """``[relay]``: the server that takes the messages. ``[relay.fallback]``: the one that takes them for the rest of a
@@ -147,6 +156,11 @@ class RelaySection(RelayAccess):
     connections: Annotated[int, Field(ge=1, le=200)] | None = None
     window: Annotated[int, Field(ge=1)] | None = None
     fallback: RelayAccess | None = None
+
+    def seen_from_elsewhere(self, folder: Path) -> Self:
+        seen = super().seen_from_elsewhere(folder)
+        fallback = self.fallback and self.fallback.seen_from_elsewhere(folder)
+        return seen.model_copy(update={"fallback": fallback})
 
     @model_validator(mode="after")
     def _fallback_is_another(self) -> Self:

@@ -21,6 +21,7 @@ import aiosmtplib
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, stop_before_delay, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
+from notifier.authorities import authority_file
 from notifier.campaign import RelayAccess, Settings, Tls
 from notifier.delivery.login import Login, read_login
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify
@@ -249,10 +250,7 @@ async def _relay(
 
 
 def _tls_context(section: RelayAccess, path: str, folder: Path, secret: str | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(section.ca_file) if section.ca_file else None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"{path}.ca_file: {section.ca_file} is not a readable file of certificates") from error
+    context = ssl.create_default_context(cafile=authority_file(section, path, folder))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if section.client_cert is not None:
         certificate, key = folder / section.client_cert, section.client_key and folder / section.client_key

@@ -190,6 +190,13 @@ CHAPTERS = (
                 "a name that stands there",
             ),
             ("key-mode", "yes", "Art. 32", "others can read the key file", "chmod 600"),
+            (
+                "relay-ca-file",
+                "yes",
+                "[approval.md](approval.md)",
+                "a relay's ca_file is missing or holds no certificate",
+                "the file of its authority",
+            ),
             ("wake-command", "no", "", "a program of [send] cannot be run", "its path; chmod +x"),
             ("key-backup", "yes", "Art. 32", "what `[key] backup` names is no copy of the key", "make one there"),
             (

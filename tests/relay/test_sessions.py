@@ -300,6 +300,22 @@ def test_a_client_certificate(rows, server, sending, secured, authority, certifi
         sending(server, loop=loop, **arguments)
 
 
+def test_the_authoritys_file_is_the_campaigns_own(rows, server, sending, secured, folder, tmp_path, monkeypatch):
+    """Relative to its folder, as all its files are: not to where somebody stands, whose ca.pem vouches for nobody."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (folder / "ca.pem").write_bytes((tmp_path / "ca.pem").read_bytes())
+    rows.deliver(*many(2))
+    arguments = secured("starttls")
+    arguments["tune"]["ca_file"] = "ca.pem"
+    assert sending(server, **arguments).accepted == 2
+    (folder / "ca.pem").rename(elsewhere / "ca.pem")
+    rows.deliver("late@courriel.example")
+    with pytest.raises(SettingsError, match=r"relay\.ca_file: .*ca\.pem is not a readable file"):
+        sending(server, **arguments)
+
+
 # -- the second relay ----------------------------------------------------------------------------------------------
 
 
