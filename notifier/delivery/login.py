@@ -8,6 +8,7 @@ also before it is sealed. The rules of data/providers.toml still judge a reply a
 from __future__ import annotations
 
 import base64
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -74,8 +75,26 @@ def read_login(
         return Login(section.username, password)
     if section.password_file is None:
         raise SettingsError(f"{path}.username is set: set {path}.password_file too, or the variable {variable}")
-    file = folder / section.password_file
+    return Login(section.username, _one_line(folder / section.password_file, f"{path}.password_file"))
+
+
+def _one_line(file: Path, setting: str) -> str:
+    """What a file holds, but for what an editor adds: a byte order mark and one line end. A relay counts a login that
+    cannot have been meant as it counts a wrong one."""
     try:
-        return Login(section.username, file.read_text(encoding="utf-8").rstrip("\r\n"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}.password_file: {file} cannot be read") from error
+        raw = file.read_bytes()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise SettingsError(f"{setting}: {file} cannot be read ({why})") from error
+    line = raw.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").removesuffix(b"\r")
+    if not line:
+        raise SettingsError(f"{setting}: {file} is empty: write the password into it, on one line")
+    if b"\n" in line or b"\r" in line:
+        raise SettingsError(f"{setting}: {file} has several lines: leave the password alone in it, on one line")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # in PLAIN it would end the name or the password (RFC 4616 2)
+        raise SettingsError(f"{setting}: {file} holds no text in UTF-8")
+    return text

@@ -19,3 +19,16 @@ def check_relay_files(settings: Settings, folder: Path) -> Iterator[Finding]:
             authority_file(access, setting, folder)
         except SettingsError as error:
             yield Finding("relay-ca-file", f"{setting}.ca_file", str(error).partition(": ")[2])
+        for name, path in (("password_file", access.password_file), ("client_key", access.client_key)):
+            # A group's right to read is how a system hands a secret to one service (root:notifier, 0640).
+            if path is not None and (mode := _mode(folder / path)) & 0o007:
+                text = f"anybody on this machine can read {path} (mode {mode:04o}): chmod 600 it"
+                yield Finding("relay-secret-mode", f"{setting}.{name}", text)
+
+
+def _mode(path: Path) -> int:
+    """0 for a file that is not there, or not to be seen: whoever needs it says so."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        return 0

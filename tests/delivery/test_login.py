@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import codecs
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.delivery.login import Login
+from notifier.campaign import RelayAccess
+from notifier.delivery.login import Login, read_login
+from notifier.errors import SettingsError
 from tests.delivery.real_replies import REPLIES
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30)
@@ -57,3 +61,37 @@ def test_what_servers_say_of_messages_stays_as_it_is():
     login = Login("clairval", "Hunter2hunter2")
     said = [text for _, _, _, text, _ in REPLIES]
     assert said and [login.conceal(text) for text in said] == said
+
+
+def password_of(content: bytes, folder: Path) -> str:
+    (folder / "pw").write_bytes(content)
+    section = RelayAccess(host="smtp.example", username="clairval", password_file=Path("pw"))
+    login = read_login(section, "relay", "NOTIFIER_RELAY_PASSWORD", folder, {})
+    assert login is not None
+    return login.password
+
+
+@pytest.mark.parametrize("around", [b"%b", b"%b\n", b"%b\r\n", codecs.BOM_UTF8 + b"%b\n"])
+def test_a_password_file_holds_one_line_however_an_editor_left_it(around, tmp_path):
+    for password in ("s3cret é", " with spaces "):
+        assert password_of(around % password.encode(), tmp_path) == password
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (codecs.BOM_UTF8 + b"\r\n", "is empty"),
+        (b"hunter\ntwo\n", "several lines"),
+        (b"\nhunter\n", "several lines"),
+        (b"hunter\n\n", "several lines"),
+        (b"hunter\rtwo", "several lines"),
+        ("hunter".encode("utf-16"), "no text in UTF-8"),
+        (b"hun\0ter", "no text in UTF-8"),
+    ],
+)
+def test_a_password_file_that_cannot_be_meant_is_told_and_not_sent(content, words, tmp_path):
+    with pytest.raises(SettingsError, match=rf"relay\.password_file: .*pw .*{words}") as told:
+        password_of(content, tmp_path)
+    assert "hun" not in str(told.value)
