@@ -21,12 +21,12 @@ import aiosmtplib
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, stop_before_delay, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
-from notifier.authorities import authority_file
 from notifier.campaign import RelayAccess, Settings, Tls
 from notifier.delivery.login import Login, read_login
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify
 from notifier.delivery.replies import load_rules
 from notifier.delivery.rules import Rulebook
+from notifier.delivery.tls import tls_context, tls_error, tls_told
 from notifier.errors import NotifierError, RelayUnavailable, SettingsError
 
 PASSWORD = "NOTIFIER_RELAY_PASSWORD"  # noqa: S105  (the variable's name)
@@ -153,7 +153,9 @@ class Relay:
                 phase = Phase.STARTTLS
                 if not session.supports_extension("starttls"):
                     raise SettingsError(
-                        f"the relay {self.name} offers no STARTTLS: set {self.setting}.tls, or ask its operator"
+                        f"the relay {self.name} offers no STARTTLS, or somebody on the way takes the offer out: do not "
+                        f"weaken {self.setting}.tls, ask whoever runs the relay (a port that speaks TLS from the first "
+                        'byte, 465, goes with tls = "implicit")'
                     )
                 await session.starttls(tls_context=self._context)
                 await _hello(session)
@@ -170,7 +172,7 @@ class Relay:
             if isinstance(error, Exception):
                 # An answer is told without the secret that it may repeat: it is no cause that anything may print.
                 is_answer = isinstance(error, aiosmtplib.SMTPResponseException)
-                raise self._told(phase, error) from None if is_answer else error
+                raise await self._told(phase, error) from None if is_answer else error
             raise
         return session
 
@@ -193,26 +195,15 @@ class Relay:
             return text
         return self.login.conceal_all(text) if phase is Phase.AUTH else self.login.conceal(text)
 
-    def _told(self, phase: Phase, error: Exception) -> Exception:  # noqa: PLR0911  (a table, read downwards)
+    async def _told(self, phase: Phase, error: Exception) -> Exception:
         """What a failure to open a session means for the operator."""
         if isinstance(error, aiosmtplib.SMTPResponseException):
             outcome = classify(phase, error.code, error.message, rules=self.rules)
             if outcome.kind is Kind.OURS:
                 return RelayRefused(outcome._replace(text=self._concealed(phase, outcome.text)))
             return self._unavailable(f"{error.code} at {phase}")
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return SettingsError(
-                    f"the certificate of the relay {self.name} does not verify ({cause.verify_message}): "
-                    f"set {self.setting}.ca_file to its authority's certificate, "
-                    f"or {self.setting}.host to the name in it"
-                )
-            if isinstance(cause, ssl.SSLError):
-                return SettingsError(
-                    f"no TLS with the relay {self.name} ({cause.reason}): check {self.setting}.tls and port"
-                )
-            cause = cause.__cause__
+        if (failure := tls_error(error)) is not None:
+            return await tls_told(failure, self.section, self.setting)
         if isinstance(error, TimeoutError):
             return self._unavailable("no answer in time")
         if isinstance(error, aiosmtplib.SMTPException | OSError):
@@ -244,25 +235,9 @@ async def _relay(
     context = None
     if section.tls is not Tls.NONE:
         secret = environment.get(variable.replace("_PASSWORD", "_KEY_PASSWORD"))
-        context = await asyncio.to_thread(_tls_context, section, path, folder, secret)
+        context = await asyncio.to_thread(tls_context, section, path, folder, secret)
     login = read_login(section, path, variable, folder, environment)
     return Relay(section, login, context, load_rules(folder), path)
-
-
-def _tls_context(section: RelayAccess, path: str, folder: Path, secret: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=authority_file(section, path, folder))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if section.client_cert is not None:
-        certificate, key = folder / section.client_cert, section.client_key and folder / section.client_key
-        try:
-            # The password is never asked for: nobody stands before a sender at night.
-            context.load_cert_chain(certificate, key, password=lambda: secret or "")
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise SettingsError(
-                f"{path}.client_cert, client_key: {certificate} and its key cannot be used "
-                f"({error.__class__.__name__}): docs/security.md tells where a locked key's password stands"
-            ) from error
-    return context
 
 
 def session_facts(session: aiosmtplib.SMTP, relay: str) -> dict[str, Any]:
