@@ -123,6 +123,13 @@ class RelayAccess(_Frozen):
     block_seconds: Annotated[float, Field(gt=0)] = 180
     final_reply_seconds: Annotated[float, Field(gt=0)] = 600
 
+    @field_validator("host")
+    @classmethod
+    def _can_be_looked_up(cls, value: str) -> str:
+        if value and not _is_address(value) and not _is_name(value):
+            raise ValueError("is no server's name or address: write smtp.example.org, and the port in port")
+        return value
+
     @model_validator(mode="after")
     def _plaintext_is_decided(self) -> Self:
         if self.tls is Tls.NONE and self.host and not self.allow_plaintext and self.host not in _LOOPBACK:
@@ -510,6 +517,23 @@ def resource(folder: Path, name: str, relative: str) -> Path:
     """The file ``relative`` of ``templates`` or ``data``: the campaign's own if it has one, else the shipped one."""
     own = folder / name / relative
     return own if own.is_file() else shipped(name) / relative
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(host: str) -> bool:
+    """Whether it can be asked for: labels of 1 to 63 octets as IDNA writes them (RFC 1035 2.3.4)."""
+    try:
+        name = host.encode("idna").decode()
+    except UnicodeError:
+        return False
+    return all(label.replace("-", "").replace("_", "").isalnum() for label in name.removesuffix(".").split("."))
 
 
 def is_loopback(host: str) -> bool:
