@@ -98,7 +98,9 @@ class CampaignSection(_Frozen):
 class RelayAccess(_Frozen):
     """One server that takes messages. ``rate`` in messages per second, 0 = no limit. The waits are those of RFC 5321
     4.5.3.2: ``reply_seconds`` for MAIL, RCPT and RSET, ``data_seconds`` for the 354, ``block_seconds`` while a body is
-    written, ``final_reply_seconds`` after the final dot. ``auth``: the login's method, "" = PLAIN, else LOGIN."""
+    written, ``final_reply_seconds`` after the final dot. ``auth``: the login's method, "" = PLAIN, else LOGIN. Files
+    are relative to the campaign folder. ``ca_sha256``: of ``ca_file``, read when the campaign is opened and never
+    written by hand."""
 
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -109,6 +111,7 @@ class RelayAccess(_Frozen):
     password_file: Path | None = None
     auth: Literal["", "plain", "login"] = ""
     ca_file: Path | None = None
+    ca_sha256: str = ""
     client_cert: Path | None = None
     client_key: Path | None = None
     allow_plaintext: bool = False
@@ -119,6 +122,13 @@ class RelayAccess(_Frozen):
     data_seconds: Annotated[float, Field(gt=0)] = 120
     block_seconds: Annotated[float, Field(gt=0)] = 180
     final_reply_seconds: Annotated[float, Field(gt=0)] = 600
+
+    @field_validator("host")
+    @classmethod
+    def _can_be_looked_up(cls, value: str) -> str:
+        if value and not _is_address(value) and not _is_name(value):
+            raise ValueError("is no server's name or address: write smtp.example.org, and the port in port")
+        return value
 
     @model_validator(mode="after")
     def _plaintext_is_decided(self) -> Self:
@@ -139,6 +149,12 @@ class RelayAccess(_Frozen):
         """The relay in the pace table, in the journal and in errors."""
         return f"{self.host}:{self.port}"
 
+    def seen_from_elsewhere(self, folder: Path) -> Self:
+        """The same for a campaign in another folder than ``folder``, its own: files by their whole path."""
+        named = {name: getattr(self, name) for name in ("password_file", "ca_file", "client_cert", "client_key")}
+        whole = {name: folder.resolve() / path for name, path in named.items() if path is not None}
+        return self.model_copy(update=whole)
+
 
 class RelaySection(RelayAccess):
     """``[relay]``: the server that takes the messages. ``[relay.fallback]``: the one that takes them for the rest of a
@@ -147,6 +163,11 @@ class RelaySection(RelayAccess):
     connections: Annotated[int, Field(ge=1, le=200)] | None = None
     window: Annotated[int, Field(ge=1)] | None = None
     fallback: RelayAccess | None = None
+
+    def seen_from_elsewhere(self, folder: Path) -> Self:
+        seen = super().seen_from_elsewhere(folder)
+        fallback = self.fallback and self.fallback.seen_from_elsewhere(folder)
+        return seen.model_copy(update={"fallback": fallback})
 
     @model_validator(mode="after")
     def _fallback_is_another(self) -> Self:
@@ -496,6 +517,23 @@ def resource(folder: Path, name: str, relative: str) -> Path:
     """The file ``relative`` of ``templates`` or ``data``: the campaign's own if it has one, else the shipped one."""
     own = folder / name / relative
     return own if own.is_file() else shipped(name) / relative
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(host: str) -> bool:
+    """Whether it can be asked for: labels of 1 to 63 octets as IDNA writes them (RFC 1035 2.3.4)."""
+    try:
+        name = host.encode("idna").decode()
+    except UnicodeError:
+        return False
+    return all(label.replace("-", "").replace("_", "").isalnum() for label in name.removesuffix(".").split("."))
 
 
 def is_loopback(host: str) -> bool:

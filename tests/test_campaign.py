@@ -51,6 +51,36 @@ def test_a_wrong_override_is_named(place: Path, environment: dict[str, str], say
         load(place, environment)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a..b",
+        ".example",
+        "x" * 64 + ".example",
+        "a b.example",
+        "relay:587",
+        "https://relay",
+        "who@relay",
+        "[::1]",
+        "a\tb",
+    ],
+)
+def test_what_no_server_can_be_called_is_told_with_its_line(place: Path, host: str) -> None:
+    """Not at night, by the resolver's own error."""
+    for variable in ("NOTIFIER_RELAY__HOST", "NOTIFIER_RELAY__FALLBACK__HOST"):
+        with pytest.raises(SettingsError, match=rf"{variable}: relay\.\S*host: is no server's name") as told:
+            load(place, {variable: host, "NOTIFIER_RELAY__TLS": "starttls"})
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["relay", "smtp.example.org", "smtp.example.org.", "_smtp.b-c.example", "société.example", "10.0.0.1", "::1"],
+)
+def test_names_and_addresses_of_servers(place: Path, host: str) -> None:
+    assert load(place, {"NOTIFIER_RELAY__HOST": host, "NOTIFIER_RELAY__TLS": "starttls"}).relay.host == host
+
+
 def test_plaintext_to_a_far_host_is_a_decision(place: Path) -> None:
     far = {"NOTIFIER_RELAY__HOST": "smtp.far.example", "NOTIFIER_RELAY__TLS": "none"}
     with pytest.raises(SettingsError, match="allow_plaintext"):

@@ -27,6 +27,7 @@ async def send(
     looks_around: bool = False,
 ) -> SendReport:
     """Send what is approved and due, from the frozen texts and settings. ``takes_over``: from another machine."""
+    from notifier.authorities import check_authorities
     from notifier.delivery import sender
     from notifier.delivery.seat import Seat
     from notifier.dkim import load_signers
@@ -35,6 +36,7 @@ async def send(
 
     await know_wave(app, wave)
     load_signers(app.settings, app.folder)  # what is wrong with a key is said before what it changes
+    check_authorities(app.settings, app.folder)  # or with a certificate
     async with app.database.read() as connection:
         differing = await verify_bound(connection, app.settings, wave=wave)
         was_paused = await paused(connection) is not None

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from notifier.authorities import with_authorities
 from notifier.campaign import Settings, load
 from notifier.dkim import with_public_keys
 from notifier.errors import DatabaseBehind, OperatorError, TryLater, VaultError
@@ -98,7 +99,7 @@ async def open_campaign(folder: Path, *, by: str, command: str, writes: bool = T
 @asynccontextmanager
 async def open_unguarded(folder: Path, *, by: str) -> AsyncIterator[App]:
     """The same, whatever its head says, and without a session: for `recover`."""
-    settings = with_public_keys(load(folder), folder)
+    settings = with_authorities(with_public_keys(load(folder), folder), folder)
     vault = Vault(read_keys(folder / settings.key.path))
     must_be_of_one_kind(settings, vault)
     async with open_database(sqlite_path(settings.database, folder), vault) as database:

@@ -256,6 +256,7 @@ class Connection:
                 relay.rules,
                 pipelining=relay.section.pipelining,
                 may_end=outbox.pulse.is_steady,
+                login=relay.login,
             )
             if pipeline is None:
                 # It closed at once, as if it had not answered: patience asks the next one whether it stays.

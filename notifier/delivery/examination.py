@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notifier.campaign import RelayAccess, Settings
+from notifier.delivery import replies
 from notifier.delivery.relay import Relay, RelayRefused, open_fallback, open_relay
 from notifier.errors import RelayUnavailable, SettingsError
 
@@ -66,7 +67,7 @@ async def _examined(access: RelayAccess, setting: str, begin: Callable[[], Await
     except RelayUnavailable as error:
         return Examined(setting, access.name, False, f"{named}: {error}")
     except RelayRefused as error:
-        text = f"{named}: {error}: {error.outcome.text}"
+        text = f"{named}: {error}: {replies.redacted(error.outcome.text, ())}"
         return Examined(setting, access.name, True, text, refused=True)
     except SettingsError as error:
         return Examined(setting, access.name, False, f"{named}: {error}", refused=True)

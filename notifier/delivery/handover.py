@@ -13,6 +13,7 @@ from typing import cast
 import aiosmtplib
 
 from notifier.delivery.exchange import Transaction
+from notifier.delivery.login import Login
 from notifier.delivery.outcomes import Outcome, Phase, lost
 from notifier.delivery.pipeline import Patience, Pipeline
 from notifier.delivery.rules import Rulebook
@@ -27,15 +28,16 @@ def take_over(
     *,
     pipelining: bool = True,
     may_end: Callable[[], bool] = lambda: True,
+    login: Login | None = None,
 ) -> Pipeline | None:
     """The session's transport under our own protocol; None if it is closing already. aiosmtplib's SMTP object may
     only be closed from here on. ``pipelining``: false = command by command, whatever the server offers;
-    ``may_end``: asked right before a final dot."""
+    ``may_end``: asked right before a final dot; ``login``: what no outcome may repeat."""
     transport = cast(asyncio.Transport | None, session.transport)
     if transport is None or transport.is_closing():
         return None
     offers = {name: value for name, value in session.esmtp_extensions.items() if pipelining or name != "pipelining"}
-    pipeline = Pipeline(transport, offers, patience, may_begin, rules, may_end)
+    pipeline = Pipeline(transport, offers, patience, may_begin, rules, may_end, login.conceal if login else None)
     transport.set_protocol(pipeline)
     return pipeline
 

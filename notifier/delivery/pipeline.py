@@ -81,6 +81,7 @@ class Pipeline(asyncio.Protocol):
         may_begin: Callable[[], bool],
         rules: Rulebook,
         may_end: Callable[[], bool] = lambda: True,
+        conceal: Callable[[str], str] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
@@ -89,6 +90,7 @@ class Pipeline(asyncio.Protocol):
         self._may_begin = may_begin
         self._may_end = may_end
         self._rules = rules
+        self._conceal = conceal  # takes out of the server's words what must not be kept of them
         # Asked, where the server pipelines, whenever one more can be staged: no task has to wake up for it.
         self.refill: Callable[[], Transaction | None] = nothing
         self.on_fault: Callable[[Exception], None] = _raised  # what to do with an error of that
@@ -335,14 +337,16 @@ class Pipeline(asyncio.Protocol):
 
     def _judge(self, transaction: Transaction, phase: Phase, code: int, text: str) -> Outcome:
         recipient = transaction.posting.path
-        return classify(phase, code, text, rules=self._rules, provider=transaction.provider, recipient=recipient)
+        outcome = classify(phase, code, text, rules=self._rules, provider=transaction.provider, recipient=recipient)
+        return outcome if self._conceal is None else outcome._replace(text=self._conceal(text))
 
     def _last_words(self, phase: str, transaction: Transaction, answer: Answer) -> Outcome:
         if phase is _RSET:
             return lost(Phase.MAIL)
         if answer.code == NOT_SMTP:
             kind = Kind.IN_DOUBT if transaction.dot_out else Kind.DEFERRED
-            return Outcome(kind, Phase(phase), NOT_SMTP, text=answer.text)
+            text = answer.text if self._conceal is None else self._conceal(answer.text)
+            return Outcome(kind, Phase(phase), NOT_SMTP, text=text)
         return self._judge(transaction, Phase(phase), answer.code, answer.text)
 
     def _heard_reset(self, transaction: Transaction | None, code: int) -> None:
@@ -421,7 +425,7 @@ class Pipeline(asyncio.Protocol):
             if 400 <= answer.code < 600:
                 outcome = self._judge(transaction, Phase.FINAL, answer.code, answer.text)
                 if outcome.kind is Kind.REFUSED:
-                    outcome = Outcome(Kind.DEFERRED, Phase.FINAL, answer.code, outcome.enhanced, answer.text)
+                    outcome = Outcome(Kind.DEFERRED, Phase.FINAL, answer.code, outcome.enhanced, outcome.text)
             transaction.end(outcome)
         self._close(_AFTER_THE_DOT, abruptly=True)
 

@@ -22,9 +22,11 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, stop_befo
 from tenacity.stop import stop_when_event_set
 
 from notifier.campaign import RelayAccess, Settings, Tls
+from notifier.delivery.login import Login, read_login
 from notifier.delivery.outcomes import Kind, Outcome, Phase, classify
 from notifier.delivery.replies import load_rules
 from notifier.delivery.rules import Rulebook
+from notifier.delivery.tls import tls_context, tls_error, tls_told
 from notifier.errors import NotifierError, RelayUnavailable, SettingsError
 
 PASSWORD = "NOTIFIER_RELAY_PASSWORD"  # noqa: S105  (the variable's name)
@@ -41,23 +43,23 @@ class RelayRefused(NotifierError):
 
 
 class Relay:
-    """Opens sessions with one relay. ``live``: how many are open now; ``rules``: what its replies mean; ``setting``:
-    where it stands in campaign.toml, for whoever has to write there; ``silence``: why the last session could not be
-    opened; ``is_fickle``: the last one ended before it had carried anything, so the next has to answer once more before
-    it counts as open."""
+    """Opens sessions with one relay. ``login``: what the relay says loses what that holds; ``live``: how many are open
+    now; ``rules``: what its replies mean; ``setting``: where it stands in campaign.toml, for whoever has to write
+    there; ``silence``: why the last session could not be opened; ``is_fickle``: the last one ended before it had
+    carried anything, so the next has to answer once more before it counts as open."""
 
     def __init__(
         self,
         section: RelayAccess,
-        password: str,
+        login: Login | None,
         context: ssl.SSLContext | None,
         rules: Rulebook,
         setting: str = "relay",
     ) -> None:
         self.section = section
+        self.login = login
         self.rules = rules
         self.setting = setting
-        self._password = password
         self._context = context
         self._kept: list[aiosmtplib.SMTP] = []
         self.live = 0
@@ -151,59 +153,57 @@ class Relay:
                 phase = Phase.STARTTLS
                 if not session.supports_extension("starttls"):
                     raise SettingsError(
-                        f"the relay {self.name} offers no STARTTLS: set {self.setting}.tls, or ask its operator"
+                        f"the relay {self.name} offers no STARTTLS, or somebody on the way takes the offer out: do not "
+                        f"weaken {self.setting}.tls, ask whoever runs the relay (a port that speaks TLS from the first "
+                        'byte, 465, goes with tls = "implicit")'
                     )
                 await session.starttls(tls_context=self._context)
                 await _hello(session)
-            if section.username:
+            if self.login is not None:
                 phase = Phase.AUTH
                 if not session.supports_extension("auth"):
                     raise SettingsError(f"the relay {self.name} offers no login, and {self.setting}.username is set")
-                await self._login(session)
+                await self._log_in(session, self.login)
             if self.is_fickle:
                 await _stays(session)
                 self.is_fickle = False
         except BaseException as error:
             session.close()
             if isinstance(error, Exception):
-                raise self._told(phase, error) from error
+                # An answer is told without the secret that it may repeat: it is no cause that anything may print.
+                is_answer = isinstance(error, aiosmtplib.SMTPResponseException)
+                raise await self._told(phase, error) from None if is_answer else error
             raise
         return session
 
-    async def _login(self, session: aiosmtplib.SMTP) -> None:
+    async def _log_in(self, session: aiosmtplib.SMTP, login: Login) -> None:
         """PLAIN or LOGIN, by name: aiosmtplib's own choice begins with CRAM-MD5, and after a refusal it tries the next
         method with the same password, which some servers count as an attack."""
         section, offered = self.section, session.server_auth_methods
         for method in [section.auth] if section.auth else ["plain", "login"]:
             if method in offered:
-                login = session.auth_plain if method == "plain" else session.auth_login
-                await login(section.username, self._password)
+                begin = session.auth_plain if method == "plain" else session.auth_login
+                await begin(login.username, login.password)
                 return
         raise SettingsError(
             f"the relay {self.name} offers no login by {section.auth.upper() or 'PLAIN or LOGIN'} "
             f"(it offers {', '.join(offered).upper() or 'none'}): check {self.setting}.auth"
         )
 
-    def _told(self, phase: Phase, error: Exception) -> Exception:  # noqa: PLR0911  (a table, read downwards)
+    def _concealed(self, phase: Phase, text: str) -> str:
+        if self.login is None:
+            return text
+        return self.login.conceal_all(text) if phase is Phase.AUTH else self.login.conceal(text)
+
+    async def _told(self, phase: Phase, error: Exception) -> Exception:
         """What a failure to open a session means for the operator."""
         if isinstance(error, aiosmtplib.SMTPResponseException):
             outcome = classify(phase, error.code, error.message, rules=self.rules)
             if outcome.kind is Kind.OURS:
-                return RelayRefused(outcome)
+                return RelayRefused(outcome._replace(text=self._concealed(phase, outcome.text)))
             return self._unavailable(f"{error.code} at {phase}")
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return SettingsError(
-                    f"the certificate of the relay {self.name} does not verify ({cause.verify_message}): "
-                    f"set {self.setting}.ca_file to its authority's certificate, "
-                    f"or {self.setting}.host to the name in it"
-                )
-            if isinstance(cause, ssl.SSLError):
-                return SettingsError(
-                    f"no TLS with the relay {self.name} ({cause.reason}): check {self.setting}.tls and port"
-                )
-            cause = cause.__cause__
+        if (failure := tls_error(error)) is not None:
+            return await tls_told(failure, self.section, self.setting)
         if isinstance(error, TimeoutError):
             return self._unavailable("no answer in time")
         if isinstance(error, aiosmtplib.SMTPException | OSError):
@@ -235,43 +235,9 @@ async def _relay(
     context = None
     if section.tls is not Tls.NONE:
         secret = environment.get(variable.replace("_PASSWORD", "_KEY_PASSWORD"))
-        context = await asyncio.to_thread(_tls_context, section, path, folder, secret)
-    password = _password(section, path, variable, folder, environment)
-    return Relay(section, password, context, load_rules(folder), path)
-
-
-def _tls_context(section: RelayAccess, path: str, folder: Path, secret: str | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(section.ca_file) if section.ca_file else None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"{path}.ca_file: {section.ca_file} is not a readable file of certificates") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if section.client_cert is not None:
-        certificate, key = folder / section.client_cert, section.client_key and folder / section.client_key
-        try:
-            # The password is never asked for: nobody stands before a sender at night.
-            context.load_cert_chain(certificate, key, password=lambda: secret or "")
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise SettingsError(
-                f"{path}.client_cert, client_key: {certificate} and its key cannot be used "
-                f"({error.__class__.__name__}): docs/security.md tells where a locked key's password stands"
-            ) from error
-    return context
-
-
-def _password(section: RelayAccess, path: str, variable: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """From the environment, else from the file; never from campaign.toml, which is approved and shown."""
-    if not section.username:
-        return ""
-    if password := environment.get(variable):
-        return password
-    if section.password_file is None:
-        raise SettingsError(f"{path}.username is set: set {path}.password_file too, or the variable {variable}")
-    file = folder / section.password_file
-    try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}.password_file: {file} cannot be read") from error
+        context = await asyncio.to_thread(tls_context, section, path, folder, secret)
+    login = read_login(section, path, variable, folder, environment)
+    return Relay(section, login, context, load_rules(folder), path)
 
 
 def session_facts(session: aiosmtplib.SMTP, relay: str) -> dict[str, Any]:

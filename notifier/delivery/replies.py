@@ -18,10 +18,10 @@ from notifier.campaign import resource
 from notifier.delivery.rules import Rulebook, rulebook
 from notifier.errors import SettingsError
 from notifier.model import Contact
-from notifier.vault import RECIPIENT, redact
+from notifier.vault import RECIPIENT, SECRET, redact
 
 LONGEST = 500
-_TOKENS = re.compile(r"(<recipient>|<number>)")
+_TOKENS = re.compile(r"(<recipient>|<number>|<secret>)")
 _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _PARTS = re.compile(r"[\s'’\-]+")
 _SHORT = 3  # so short a name counts as itself only between word boundaries: "Li" is not in "mailbox"
@@ -100,7 +100,8 @@ def redacted(text: str, forbidden: Iterable[str]) -> str:
     if found := {value for value in folded if value in plain and len(value) > 1}:
         for value in sorted(found, key=len, reverse=True):
             line = "".join(
-                part if part in (RECIPIENT, "<number>") else _without(part, value) for part in _TOKENS.split(line)
+                part if part in (RECIPIENT, "<number>", SECRET) else _without(part, value)
+                for part in _TOKENS.split(line)
             )
     return line[:LONGEST]
 

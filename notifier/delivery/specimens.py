@@ -249,7 +249,12 @@ class _Run:
         while self._pipeline is None and not self.stopping.is_set():
             self._session = await self._relay.open(patience_seconds=_FIRST_PATIENCE, stopping=self.stopping)
             self._pipeline = take_over(
-                self._session, patience(relay), lambda: True, self._relay.rules, pipelining=relay.pipelining
+                self._session,
+                patience(relay),
+                lambda: True,
+                self._relay.rules,
+                pipelining=relay.pipelining,
+                login=self._relay.login,
             )
             if self._pipeline is None:  # it closed at once: the next one has to show that it stays
                 self._relay.is_fickle = True

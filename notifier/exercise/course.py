@@ -199,7 +199,9 @@ class Course:
             source = load(shipped("data") / "campaign", environment=environment, file="sample.toml")
         if not source.relay.host:
             raise OperatorError("--to needs a relay: [relay] of the campaign, or NOTIFIER_RELAY__HOST")
-        return source
+        if self.order.source is None:
+            return source
+        return source.model_copy(update={"relay": source.relay.seen_from_elsewhere(self.order.source)})
 
     def _intake(self, name: str) -> Callable[[], dict[str, Any]]:
         def work() -> dict[str, Any]:

@@ -18,7 +18,8 @@ from typing import Any
 from notifier.campaign import PaceSection, Settings
 
 _CAMPAIGN = {"name", "sample", "language", "timezone", "legal_basis"}
-_RELAY = {"host", "port", "tls", "ca_file", "allow_plaintext"}
+# Of the relay's authorities their file's digest is bound; the file may move.
+_RELAY = {"host", "port", "tls", "ca_sha256", "allow_plaintext"}
 _PACE = set(PaceSection.model_fields) - {"rates"}
 # Of a DKIM key its selector and its public half's digest are bound; the file may move, and is nobody's to copy.
 _NOT_BOUND = {"names", "dkim_key", "dkim_ed25519_key"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from notifier.campaign import DrillSection, Incident, Sender, Settings, WaveWords, is_loopback
+from notifier.campaign import DrillSection, Incident, Sender, Settings, Tls, WaveWords, is_loopback
 from notifier.notices.encoding import mailbox_address
 from notifier.notices.findings import Finding
 
@@ -34,6 +34,10 @@ def _everywhere(settings: Settings) -> Iterator[Finding]:
     if settings.relay.fallback is not None and settings.relay.fallback.rate is None:
         # `send` opens both relays before it begins: without it, nothing goes out by the first either.
         yield _blank("relay.fallback.rate", "say how many messages per second it accepts (0 = no limit)")
+    for setting, access in (("relay", settings.relay), ("relay.fallback", settings.relay.fallback)):
+        if access is not None and access.username and access.tls is Tls.NONE and not is_loopback(access.host):
+            text = f'the password goes to {access.host} in clear, for anybody on the way to read: set tls = "starttls"'
+            yield Finding("relay-login-in-clear", f"{setting}.tls", text, "warning")
     if not settings.incidents:
         yield _blank("incidents", "write an [[incidents]] block with the facts of each breach")
     if not settings.senders:

@@ -190,6 +190,21 @@ CHAPTERS = (
                 "a name that stands there",
             ),
             ("key-mode", "yes", "Art. 32", "others can read the key file", "chmod 600"),
+            (
+                "relay-ca-file",
+                "yes",
+                "[approval.md](approval.md)",
+                "a relay's ca_file is missing or holds no certificate",
+                "the file of its authority",
+            ),
+            (
+                "relay-secret-mode",
+                "yes",
+                "Art. 32",
+                "anybody can read a relay's password_file or client_key",
+                "chmod 600, or 640 for a group of one service",
+            ),
+            ("relay-login-in-clear", "no", "Art. 32", "a login without TLS, beyond this machine", "tls = starttls"),
             ("wake-command", "no", "", "a program of [send] cannot be run", "its path; chmod +x"),
             ("key-backup", "yes", "Art. 32", "what `[key] backup` names is no copy of the key", "make one there"),
             (

@@ -20,6 +20,7 @@ from notifier.notices.kit_lint import lint_kit
 from notifier.notices.lint import lint
 from notifier.notices.places import places_of
 from notifier.notices.readiness import check_settings
+from notifier.notices.relay_files import check_relay_files
 from notifier.notices.services import check_services
 from notifier.notices.signatures import check_signatures
 from notifier.storage import batches, dossiers, holds, rejections, reviews
@@ -75,6 +76,7 @@ def _findings(
         *check_settings(settings, undecided=undecided),
         *check_dates(settings, today),
         *check_signatures(settings, folder),
+        *check_relay_files(settings, folder),
         *check_services(catalogue.services, catalogue.sources(), today),
         *lint([segment.key for segment in segments], catalogue, settings),
         *lint_kit([segment.key for segment in segments], catalogue, settings, today),

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import trustme
 
 from notifier.campaign import Settings, load
 from notifier.errors import OperatorError
@@ -48,6 +49,10 @@ def test_i2_i8_every_message_of_a_campaign_s_drill_goes_to_an_own_address(
     monkeypatch,
 ):
     monkeypatch.setenv("NOTIFIER_RELAY__PORT", str(sink.port))
+    # A file of the campaign's relay, which the drill finds from its own folder.
+    (source / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+    path = source / "campaign.toml"
+    path.write_text(path.read_text("utf-8").replace("[relay]", '[relay]\nca_file = "ca.pem"', 1), "utf-8")
     order = Order(tmp_path / "exercice", insured=20, professionals=0, seed=5, recipients=OWN, source=source, by="x")
     with pytest.raises(KeyboardInterrupt):  # what follows sending is looked at elsewhere
         run_drill(order, ask=None, say=lambda _: None, start=Operator(cut_at="status"))

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from notifier.notices.bound import differences
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import trustme
+
+from notifier.authorities import check_authorities, with_authorities
+from notifier.campaign import RelayAccess
+from notifier.errors import SettingsError
+from notifier.notices.bound import bound_settings, differences, frozen_settings
 from notifier.notices.dossier.differences import compared, told
+from notifier.notices.relay_files import check_relay_files
 
 
 def test_i7_each_difference_has_both_values():
@@ -88,3 +98,45 @@ def test_i7_texts_are_compared_by_segment_and_told_once():
     assert told(manifest(), manifest(texts=[text("Bonjour", page="q")])) == [
         "the text of segment 1: the same words in another page"
     ]
+
+
+def with_authority(settings, name, **fallback):
+    relay = settings.relay.model_copy(update={"ca_file": Path(name)})
+    if fallback:
+        relay = relay.model_copy(update={"fallback": RelayAccess(host="second.example", rate=1, **fallback)})
+    return settings.model_copy(update={"relay": relay})
+
+
+def test_i7_the_authority_that_vouches_for_a_relay_is_bound_and_not_where_its_file_lies(settings, tmp_path):
+    one, other = trustme.CA().cert_pem.bytes(), trustme.CA().cert_pem.bytes()
+    (tmp_path / "ca.pem").write_bytes(one)
+    (tmp_path / "second.pem").write_bytes(one)
+    written = with_authority(settings, "ca.pem", ca_file="second.pem")
+    approved = bound_settings(with_authorities(written, tmp_path))
+    assert approved["relay"]["ca_sha256"] == approved["relay"]["fallback"]["ca_sha256"] == sha256(one).hexdigest()
+    assert "ca_file" not in str(approved)
+    assert frozen_settings(approved).relay.ca_sha256 == sha256(one).hexdigest()
+
+    moved = with_authority(settings, "second.pem", ca_file=tmp_path / "ca.pem")
+    assert differences(approved, bound_settings(with_authorities(moved, tmp_path))) == []
+    (tmp_path / "second.pem").write_bytes(other)
+    [told] = differences(approved, bound_settings(with_authorities(written, tmp_path)))
+    assert told.startswith("relay.fallback.ca_sha256 (approved ")
+    (tmp_path / "ca.pem").write_bytes(other)
+    assert len(differences(approved, bound_settings(with_authorities(written, tmp_path)))) == 2
+    by_hand = settings.model_copy(update={"relay": settings.relay.model_copy(update={"ca_sha256": "0" * 64})})
+    assert with_authorities(by_hand, tmp_path).relay.ca_sha256 == ""
+    assert with_authorities(settings, tmp_path) is settings
+
+
+def test_i7_a_file_of_authorities_that_is_none_binds_nothing_and_is_told(settings, tmp_path):
+    for content in (None, b"no certificate"):
+        if content is not None:
+            (tmp_path / "ca.pem").write_bytes(content)
+        written = with_authority(settings, "ca.pem")
+        assert with_authorities(written, tmp_path).relay.ca_sha256 == ""
+        [found] = check_relay_files(written, tmp_path)
+        assert (found.code, found.where, found.severity) == ("relay-ca-file", "relay.ca_file", "error")
+        assert str(tmp_path / "ca.pem") in found.text
+        with pytest.raises(SettingsError, match=r"relay\.ca_file: .*ca\.pem"):
+            check_authorities(written, tmp_path)

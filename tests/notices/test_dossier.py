@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from notifier.campaign import shipped
+from notifier.campaign import RelayAccess, Tls, shipped
 from notifier.cli.notice_commands import _requested
 from notifier.cli.terminal import Terminal
 from notifier.errors import OperatorError
@@ -315,7 +315,8 @@ def test_i7_the_dossier_says_what_changed_since_the_last_approval(desk, settings
             path.write_text(source.replace("Nous en sommes désolés", "Nous le regrettons"), encoding="utf-8")
             async with at.database.write() as connection:
                 await connection.execute(text("UPDATE notifications SET batch_id = NULL WHERE id IN (1, 4)"))
-            relay = settings.relay.model_copy(update={"port": 26})
+            second = RelayAccess(host="127.0.0.1", port=465, tls=Tls.IMPLICIT, rate=1, ca_sha256="0ab1" * 16)
+            relay = settings.relay.model_copy(update={"port": 26, "ca_sha256": "5c7e" * 16, "fallback": second})
             return await at.request(settings.model_copy(update={"relay": relay}))
 
     dossier = asyncio.run(story())
@@ -326,6 +327,9 @@ def test_i7_the_dossier_says_what_changed_since_the_last_approval(desk, settings
     assert 'class="plus">+' in changes
     assert "le regrettons" in changes
     assert "relay.port (était 2525, devient 26)" in changes
+    assert "relay.ca_sha256 (était" in changes and "devient &quot;5c7e" in changes.replace("&#34;", "&quot;")
+    assert "dont le fichier a pour SHA-256 5c7e5c7e5c7e5c7e…" in page
+    assert "127.0.0.1, port 465" in page and "SHA-256 0ab10ab10ab10ab1…" in page
     assert "Segment 3 absent de ce lot" in changes
     assert "Modèle de texte changé\u00a0: templates/fr/base/own.md" in changes
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from notifier.campaign import DrillSection, RelayAccess
+from notifier.campaign import DrillSection, RelayAccess, Tls
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.inspection import colour, contrast
 from notifier.notices.lint import check_settings, lint
@@ -173,6 +173,20 @@ def test_what_holds_for_the_first_relay_holds_for_its_fallback(settings):
 
     assert found() == [("blank", "relay.fallback.rate"), ("sample-relay", "relay.fallback.host")]
     assert ("drill-relay", "relay.fallback.host") in found(drill=DrillSection())
+
+
+def test_a_login_that_goes_out_in_clear_is_warned_of(settings):
+    def found(**access) -> list[tuple[str, str, str]]:
+        fallback = RelayAccess(rate=1, allow_plaintext=True, **access)
+        chosen = settings.relay.model_copy(update={"fallback": fallback})
+        told = check_settings(settings.model_copy(update={"relay": chosen}))
+        return [(each.code, each.where, each.severity) for each in told if each.code != "sample-relay"]
+
+    clear = {"host": "relay.example", "tls": Tls.NONE, "username": "clairval"}
+    assert found(**clear) == [("relay-login-in-clear", "relay.fallback.tls", "warning")]
+    assert found(**{**clear, "host": "127.0.0.1"}) == []
+    assert found(**{**clear, "username": ""}) == []
+    assert found(**{**clear, "tls": Tls.STARTTLS}) == []
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ class Server:
     messages_per_session: int = 1_000_000
     starttls: ssl.SSLContext | None = None
     login: tuple[str, str] | None = None
+    refusal: str = "535 5.7.8 bad credentials"  # {user}, {password}, {said}: as the client gave them
     port: int = 0
     taken: list[Taken] = field(default_factory=list)
     mails: list[float] = field(default_factory=list)
@@ -202,14 +203,19 @@ class _Session:
         return await self.reader.readline()
 
     async def log_in(self, command: str, login: tuple[str, str]) -> None:
-        words = [base64.b64encode(word.encode()).decode() for word in login]
         right = base64.b64encode(("\0" + "\0".join(login)).encode()).decode()
-        said = command == f"AUTH PLAIN {right}"
+        said = command.rpartition(" ")[2]
+        _, user, password = (*base64.b64decode(said).decode().split("\0"), "", "")[:3]
         if command.startswith("AUTH LOGIN"):
-            said = command == f"AUTH LOGIN {words[0]}"
+            user = base64.b64decode(said).decode()
             self.say("334 UGFzc3dvcmQ6")
-            said = (await self.next_line()).decode().strip() == words[1] and said
-        self.say("235 2.7.0 welcome" if said else "535 5.7.8 bad credentials")
+            said = (await self.next_line()).decode().strip()
+            password = base64.b64decode(said).decode()
+            good = (user, password) == login
+        else:
+            good = command == f"AUTH PLAIN {right}"
+        refused = self.server.refusal.format(user=user, password=password, said=said)
+        self.say(*(["235 2.7.0 welcome"] if good else refused.split("\n")))
 
     async def mail(self, command: str) -> None:
         self.server.mails.append(time.monotonic())

@@ -93,6 +93,20 @@ def test_a_fallback_without_a_pace_is_a_blank(check, folder):
     assert rows[blank["line"] - 1] == "[relay.fallback]"
 
 
+def test_i8_a_refused_login_is_told_without_what_the_server_repeats(check, monkeypatch):
+    second = Server(
+        login=("clairval", "right"), refusal="535-5.7.8 {user}:{password}\n535 for a.b@courriel.example {said}"
+    )
+    monkeypatch.setenv("NOTIFIER_RELAY_FALLBACK_PASSWORD", "Hunter2hunter2")
+    access = 'host = "127.0.0.1"\nport = PORT\ntls = "none"\nrate = 0\nusername = "clairval"'
+    body, words = check(access, expect=2, second=second)
+    assert body["fallback"]["answers"] and body["fallback"]["refused"] and "535" in words
+    for told in (words, json.dumps(body)):
+        assert "unter2" not in told and "AGNsYWly" not in told and "a.b@" not in told
+        assert "<secret>" in told
+    assert "\n" not in body["fallback"]["text"]
+
+
 def test_without_a_fallback_there_is_one_relay(folder, server, monkeypatch):
     async def whole() -> dict:
         async with serving(server):

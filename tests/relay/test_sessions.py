@@ -6,9 +6,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
 
 import pytest
+import trustme
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from notifier.cli.loop import loop_factory
 from notifier.delivery.handover import take_over
@@ -222,6 +231,54 @@ def test_logins_by_name(rows, server, sending, secured, monkeypatch, auth):
     assert not any("clairval" in str(entry) for entry in rows.entries("connection_opened"))
 
 
+@pytest.mark.parametrize("auth", ["PLAIN", "LOGIN"])
+def test_i8_a_server_that_repeats_the_password_leaves_it_nowhere(rows, server, sending, secured, monkeypatch, auth):
+    """Neither in what the operator reads nor in the journal, where it would stand for ever."""
+    rows.deliver(*many(2))
+    server.login, server.auth = ("clairval", "right"), auth
+    server.refusal = "535-5.7.8 user={user} password={password}\n535 5.7.8 {said}"
+    monkeypatch.setenv("NOTIFIER_RELAY_PASSWORD", "Hunter2hunter2")
+    arguments = secured("starttls")
+    arguments["tune"]["username"] = "clairval"
+    report = sending(server, **arguments)
+    assert report.reason == "paused" and "535" in report.paused_reason
+    [paused] = rows.entries("campaign_paused")
+    assert "535" in str(paused)
+    kept = "".join(str(entry) for entry in rows.entries()) + repr(report)
+    said = [command.rpartition(" ")[2] for command in server.commands if "AUTH" in command]
+    assert said and not [word for word in ("hunter2", *said, "SHVudGVyM") if word.lower() in kept.lower()]
+
+
+@pytest.mark.parametrize("offers", [PIPELINING, ("SIZE 10000000",)], ids=["pipelining", "lockstep"])
+def test_i8_a_password_repeated_after_the_login_is_kept_nowhere(
+    rows, server, sending, secured, monkeypatch, folder, vault, offers
+):
+    """At any phase of a session, and what is sealed too: a key that reads names is no key to the relay."""
+    addresses = many(6)
+    rows.deliver(*addresses)
+    server.extensions = offers
+    server.login = ("clairval", "Hunter2hunter2")
+    told = "clairval:hunter2hunter2 AGNsYWlydmFsAEh1bnRlcjJodW50ZXIy"
+    server.on(addresses[0], Act("rcpt", f"550 5.1.1 unknown {told}"))
+    server.on(addresses[1], Act("final", f"250 2.0.0 queued by {told}"))
+    server.on(addresses[2], Act("rcpt", f"421 4.3.0 good-bye {told}"))
+    server.on(addresses[3], Act("rcpt", f"what {told}"))
+    server.on(addresses[4], Act("data", f"554 5.7.1 sender {told}"))
+    monkeypatch.setenv("NOTIFIER_RELAY_PASSWORD", "Hunter2hunter2")
+    arguments = secured("starttls")
+    arguments["tune"] |= {"username": "clairval", "connections": 1}
+    sending(server, **arguments)
+    sealed = (
+        "SELECT token, reply_sealed FROM attempts JOIN deliveries ON deliveries.id = delivery_id WHERE reply_sealed"
+    )
+    opened = [vault.unseal_bytes("reply", token, reply) for token, reply in rows.all(f"{sealed} IS NOT NULL")]
+    kept = b"".join(path.read_bytes() for path in folder.glob("campaign.db*")) + b"".join(opened)
+    log = (folder / "logs" / "mail.log").read_bytes()
+    assert b"unknown" in log and b"queued by" in log and len(opened) >= 2
+    for word in (b"hunter2", b"AGNsYWlydmFsAEh1bnRlcjJodW50ZXIy"):
+        assert word.lower() not in kept.lower() and word.lower() not in log.lower()
+
+
 def test_a_login_that_the_relay_does_not_offer_is_told(rows, server, sending, secured, monkeypatch):
     rows.deliver(*many(1))
     server.login, server.auth = ("clairval", "x"), "CRAM-MD5"
@@ -250,6 +307,142 @@ def test_a_client_certificate(rows, server, sending, secured, authority, certifi
     rows.deliver("late@courriel.example")
     with pytest.raises(SettingsError, match="client_cert"):
         sending(server, loop=loop, **arguments)
+
+
+def told_of(sending, rows, loop, arguments) -> str:
+    rows.deliver("early@courriel.example")
+    with pytest.raises(SettingsError) as told:
+        sending(loop=loop, **arguments)
+    return str(told.value)
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_certificate_out_of_its_time_says_when_and_who_mends_it(
+    rows, server, sending, authority, tmp_path, tls, loop
+):
+    """No setting of ours can: the next thing somebody tries must not be a weaker one."""
+    for name, times, words in (
+        ("past", {"not_after": datetime(2024, 2, 1, tzinfo=UTC)}, "has expired on 2024-02-01: whoever runs the relay"),
+        ("future", {"not_before": datetime(2090, 2, 1, tzinfo=UTC)}, "is not valid before 2090-02-01: is the clock"),
+    ):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("127.0.0.1", **times).configure_cert(context)
+        server.starttls = context if tls == "starttls" else None
+        tune = {"tls": tls, "ca_file": tmp_path / "ca.pem", "username": "clairval", "password_file": "pw"}
+        (tmp_path / "pw").write_text("s3cret")
+        tune["password_file"] = tmp_path / "pw"
+        implicit = context if tls == "implicit" else None
+        told = told_of(partial(sending, server), rows, loop, {"tune": tune, "implicit": implicit})
+        assert words in told and "ca_file" not in told and "relay.host" not in told, name
+        assert not [command for command in server.commands if not command.startswith(("EHLO", "STARTTLS"))]
+
+
+def test_an_authority_out_of_its_time_is_not_called_the_relays_own(rows, server, sending, tmp_path):
+    """The certificate may be new, and who vouches for it not."""
+    old = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made = old.issue_cert("127.0.0.1")
+    made.configure_cert(context)
+    key = load_pem_private_key(old.private_key_pem.bytes(), None)
+    before = x509.load_pem_x509_certificate(old.cert_pem.bytes())
+    expired = x509.CertificateBuilder(
+        before.issuer, before.subject, before.public_key(), before.serial_number,
+        datetime(2020, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC), list(before.extensions),
+    ).sign(key, SHA256())  # fmt: skip
+    (tmp_path / "old.pem").write_bytes(expired.public_bytes(Encoding.PEM))
+    server.starttls = context
+    tune = {"tls": "starttls", "ca_file": tmp_path / "old.pem"}
+    told = told_of(partial(sending, server), rows, None, {"tune": tune})
+    assert "that vouches for the relay" in told and "has expired" in told and "relay.ca_file" in told
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
+def test_a_name_that_is_not_the_certificates_is_not_a_matter_of_authority(
+    rows, server, sending, authority, tmp_path, loop
+):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("smtp.mutuelle-clairval.example").configure_cert(context)
+    server.starttls = context
+    tune = {"tls": "starttls", "ca_file": tmp_path / "ca.pem"}
+    told = told_of(partial(sending, server), rows, loop, {"tune": tune})
+    assert "set relay.host to the name in it" in told and "ca_file" not in told
+    del tune["ca_file"]
+    told = told_of(partial(sending, server), rows, loop, {"tune": tune})
+    assert "relay.ca_file" in told and "relay.host" not in told
+
+
+def test_a_missing_starttls_is_no_reason_for_less(rows, server, sending):
+    told = told_of(partial(sending, server), rows, None, {"tune": {"tls": "starttls"}})
+    assert "offers no STARTTLS, or somebody on the way takes the offer out" in told
+    assert "do not weaken relay.tls" in told and "set relay.tls" not in told
+
+
+@contextmanager
+def demanding(context: ssl.SSLContext, *, implicit: bool) -> Iterator[int]:
+    """A server that ends TLS with an alert and then in order, as asyncio's does not: on that port of this machine."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                lines = plain.makefile("rb")
+                if not implicit:
+                    for said in (b"220 relay.example", b"250-relay.example\r\n250 STARTTLS", b"220 go"):
+                        plain.sendall(said + b"\r\n")
+                        _ = lines.readline() if said != b"220 go" else b""
+                secured = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+                with suppress(ssl.SSLError):
+                    secured.do_handshake()
+                with socket.socket(fileno=secured.detach()) as left:
+                    left.settimeout(5)
+                    left.shutdown(socket.SHUT_WR)
+                    while left.recv(1000):
+                        pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_relay_that_wants_a_certificate_of_ours_says_so(
+    rows, sending, authority, certificate, folder, tmp_path, loop, tls, newest
+):
+    authority.configure_trust(certificate)
+    certificate.verify_mode = ssl.CERT_REQUIRED
+    certificate.maximum_version = newest
+    with demanding(certificate, implicit=tls == "implicit") as port:
+        tune = {"tls": tls, "ca_file": tmp_path / "ca.pem", "port": port}
+        told = told_of(partial(sending, None), rows, loop, {"tune": tune})
+        assert "relay.client_cert and client_key" in told and "certificate of ours" in told
+        stranger = trustme.CA().issue_cert("notifier@mutuelle-clairval.example")
+        stranger.cert_chain_pems[0].write_to_path(folder / "client.pem")
+        stranger.private_key_pem.write_to_path(folder / "client.key")
+        tune |= {"client_cert": "client.pem", "client_key": "client.key"}
+        told = told_of(partial(sending, None), rows, loop, {"tune": tune})
+        assert "does not take our certificate" in told and "relay.client_cert" in told
+
+
+def test_the_authoritys_file_is_the_campaigns_own(rows, server, sending, secured, folder, tmp_path, monkeypatch):
+    """Relative to its folder, as all its files are: not to where somebody stands, whose ca.pem vouches for nobody."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (folder / "ca.pem").write_bytes((tmp_path / "ca.pem").read_bytes())
+    rows.deliver(*many(2))
+    arguments = secured("starttls")
+    arguments["tune"]["ca_file"] = "ca.pem"
+    assert sending(server, **arguments).accepted == 2
+    (folder / "ca.pem").rename(elsewhere / "ca.pem")
+    rows.deliver("late@courriel.example")
+    with pytest.raises(SettingsError, match=r"relay\.ca_file: .*ca\.pem is not a readable file"):
+        sending(server, **arguments)
 
 
 # -- the second relay ----------------------------------------------------------------------------------------------

@@ -280,7 +280,8 @@ def _decisions(manifest: Mapping[str, Any]) -> Iterator[Block]:
         ("Montée en charge", _warm_up(pace["warm_up"])),
         ("Plafonds du numéro d'appel", _caps(pace)),
         ("Arrêt après les premiers messages", _canary(pace["canary"])),
-        ("Relais", f"{relay['host']}, port {relay['port']}, {meaning(TLS, relay['tls'])}{_authority(relay)}"),
+        ("Relais", _relay(relay)),
+        ("Relais de secours", _relay(relay["fallback"]) if relay.get("fallback") else "aucun"),
         ("Fondement", bound["campaign"]["legal_basis"]),
         ("Auteur des textes", manifest["approval"]["author"] or "non nommé"),
         ("Signatures demandées", _required(manifest["approval"])),
@@ -312,9 +313,15 @@ def _sender(sender: Mapping[str, Any]) -> Iterator[Block]:
     )
 
 
+def _relay(relay: Mapping[str, Any]) -> str:
+    return f"{relay['host']}, port {relay['port']}, {meaning(TLS, relay['tls'])}{_authority(relay)}"
+
+
 def _authority(relay: Mapping[str, Any]) -> str:
-    """Who vouches for the server, if not the authorities that the machine knows."""
-    return f", par l'autorité de certification {relay['ca_file']}" if relay["ca_file"] else ""
+    """Who vouches for the server, if not the authorities that the machine knows. The digest stands in full in the
+    manifest."""
+    sha256 = relay["ca_sha256"]
+    return f", par la seule autorité de certification dont le fichier a pour SHA-256 {sha256[:16]}…" if sha256 else ""
 
 
 def _caps(pace: Mapping[str, Any]) -> str:
