@@ -22,7 +22,7 @@ from notifier.delivery.relays import Relays
 from notifier.delivery.transaction import Posting
 from notifier.delivery.turnstile import Turnstile
 from notifier.delivery.weather import Weather
-from notifier.errors import OperatorError, RelayUnavailable
+from notifier.errors import OperatorError
 from notifier.model import Entry
 from notifier.storage.deliveries import Claim
 
@@ -229,25 +229,22 @@ class Connection:
     async def _open(self, parcel: Parcel) -> bool:
         """A session; False when there is none to be had and the claim was given back."""
         means, outbox = self._means, self._outbox
-        others = means.relays.current.live > 0
+        means.relays.asking += 1
         try:
-            relay, session = await means.relays.open(
-                patience_seconds=0.0 if others else means.patience_seconds, stopping=outbox.stopping
-            )
-        except RelayUnavailable as error:
-            if others:
+            opened = await means.relays.open(patience_seconds=means.patience_seconds, stopping=outbox.stopping)
+            if opened is None:
                 # The relay allows fewer connections than we want: the others go on, this one asks again later.
                 outbox.bring(Made(parcel.claim, parcel.ready))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(NAP_SECONDS):
                         await outbox.ending.wait()
                 return False
-            outbox.fail(error)
         except RelayRefused as refusal:
             outbox.pause(refusal.outcome)
         except OperatorError as error:
             outbox.fail(error)
         else:
+            relay, session = opened
             facts = session_facts(session, relay.name)
             pipeline = take_over(
                 session,
@@ -268,6 +265,8 @@ class Connection:
             self._most = relay.section.messages_per_connection
             pipeline.refill, pipeline.on_fault = self._refill, outbox.crashed
             return True
+        finally:
+            means.relays.asking -= 1
         outbox.release(parcel.claim)
         return False
 

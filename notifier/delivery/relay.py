@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import aiosmtplib
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_any, stop_before_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    stop_any,
+    wait_random_exponential,
+)
 from tenacity.stop import stop_when_event_set
 
 from notifier.campaign import RelayAccess, Settings, Tls
@@ -32,6 +39,7 @@ from notifier.errors import NotifierError, RelayUnavailable, SettingsError
 PASSWORD = "NOTIFIER_RELAY_PASSWORD"  # noqa: S105  (the variable's name)
 FALLBACK = "NOTIFIER_RELAY_FALLBACK_PASSWORD"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_AT_ONCE = wait_random_exponential(multiplier=0.2, max=30)
 
 
 class RelayRefused(NotifierError):
@@ -44,9 +52,9 @@ class RelayRefused(NotifierError):
 
 class Relay:
     """Opens sessions with one relay. ``login``: what the relay says loses what that holds; ``live``: how many are open
-    now; ``rules``: what its replies mean; ``setting``: where it stands in campaign.toml, for whoever has to write
-    there; ``silence``: why the last session could not be opened; ``is_fickle``: the last one ended before it had
-    carried anything, so the next has to answer once more before it counts as open."""
+    now; ``opened``: how many ever were; ``rules``: what its replies mean; ``setting``: where it stands in
+    campaign.toml, for whoever has to write there; ``silence``: why the last session could not be opened; ``is_fickle``:
+    the last one ended before it had carried anything, so the next has to answer once more before it counts as open."""
 
     def __init__(
         self,
@@ -63,6 +71,7 @@ class Relay:
         self._context = context
         self._kept: list[aiosmtplib.SMTP] = []
         self.live = 0
+        self.opened = 0
         self.silence = ""
         self.is_fickle = False
 
@@ -72,8 +81,9 @@ class Relay:
         return self.section.name
 
     async def open(self, *, patience_seconds: float, stopping: asyncio.Event) -> aiosmtplib.SMTP:
-        """A session that is ready for MAIL. Tries again at once, with growing pauses, for ``patience_seconds`` or
-        until ``stopping``. Raises RelayUnavailable, RelayRefused or SettingsError (TLS)."""
+        """A session that is ready for MAIL. Tries again at once, with growing pauses, for ``patience_seconds`` (and at
+        their end for the last time) or until ``stopping``. Raises RelayUnavailable, RelayRefused or SettingsError
+        (TLS)."""
         while self._kept:
             kept = self._kept.pop()
             if kept.is_connected:
@@ -85,16 +95,20 @@ class Relay:
                 async with asyncio.timeout(seconds):
                     await stopping.wait()
 
+        def pause(state: RetryCallState) -> float:
+            return min(_AT_ONCE(state), max(0.0, patience_seconds - (state.seconds_since_start or 0.0)))
+
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(RelayUnavailable),
-            stop=stop_any(stop_before_delay(patience_seconds), stop_when_event_set(stopping)),  # type: ignore[arg-type]  # needs is_set() alone
-            wait=wait_random_exponential(multiplier=0.2, max=30),
+            stop=stop_any(stop_after_delay(patience_seconds), stop_when_event_set(stopping)),  # type: ignore[arg-type]  # needs is_set() alone
+            wait=pause,
             sleep=nap,
             reraise=True,
         ):
             with attempt:
                 session = await self._heard()
         self.live += 1
+        self.opened += 1
         return session
 
     async def _heard(self) -> aiosmtplib.SMTP:

@@ -208,11 +208,10 @@ class Run:
             patience = PATIENCE_WAITING if self._order.wait else FIRST_PATIENCE
             pauses = asyncio.ensure_future(self._heed_pauses())  # which the cycles do later
             try:
-                self._relays.keep(*await self._relays.open(patience_seconds=patience, stopping=self._outbox.stopping))
-            except RelayUnavailable:
-                if not self._outbox.stopping.is_set():
-                    raise
-                return False
+                opened = await self._relays.open(patience_seconds=patience, stopping=self._outbox.stopping)
+                if opened is None:
+                    return False
+                self._relays.keep(*opened)
             except RelayRefused as refusal:
                 self._outbox.pause(refusal.outcome)
                 await self._settle()

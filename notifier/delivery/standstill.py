@@ -38,7 +38,7 @@ class Standstill:
         if silent := self._staff.why():
             return Wait(0, silent)
         if relay.silence and not relay.live:
-            return Wait(0, relay.silence.removesuffix(": check [relay] and try again"))
+            return Wait(0, _in_short(relay.silence))
         if not means.weather.is_calm:
             return Wait(0, means.weather.why(relay.name))
         if turn is None:
@@ -50,9 +50,17 @@ class Standstill:
         gate = turnstile.gate
         if gate is not None and gate.opens_at() > turnstile.now():
             return Wait(0, f"the pace: the relay is given {relay.section.rate or 0:g} messages per second")
+        if relay.silence and means.relays.asking:
+            wanted = relay.live + means.relays.asking
+            return Wait(0, f"sessions: {relay.live} of {wanted} are open: {_in_short(relay.silence)}")
         if len(turn.claims) < turn.room:
             # All that is due in other lanes is claimed.
             paced = sorted(turn.lanes.hungry & turnstile.lanes.keys())
             given = [f"{name} is given {turnstile.lanes[name].gate.pace.rate:g}" for name in paced]
             return Wait(0, f"the pace: {', '.join(given)} messages per second") if given else None
         return None
+
+
+def _in_short(silence: str) -> str:
+    """Without what to do about it: it is tried again."""
+    return silence.partition(": check [")[0]
