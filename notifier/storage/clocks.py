@@ -43,7 +43,7 @@ async def move_times(connection: AsyncConnection, step_ms: int, forever_ms: int)
     """The wall clock was set by so much: what waits for a moment waits as long as it would have. Deliveries that were
     begun and have not ended (and the begin of their 72 hours, and of their last attempt, from which these are counted),
     doubts that are to be resent, lanes that rest; not those that somebody paused, ``forever_ms``. Files and plans keep
-    their order: of a plan it is asked whether a file came after it.
+    their order: of a plan it is asked whether a file came after it. The days of a warm-up are counted on.
 
     What is over keeps its instants, and what was accepted the end of its observation: days by the wall clock, of
     millions of rows."""
@@ -61,6 +61,7 @@ async def move_times(connection: AsyncConnection, step_ms: int, forever_ms: int)
         text("UPDATE imports SET begun_ms = begun_ms + :step, completed_ms = completed_ms + :step"), values
     )
     await connection.execute(text("UPDATE waves SET planned_ms = planned_ms + :step WHERE planned_ms > 0"), values)
+    await connection.execute(text("UPDATE campaign SET first_attempt_ms = first_attempt_ms + :step"), values)
 
 
 async def carry_counters(connection: AsyncConnection, names: list[tuple[str, str]]) -> None:

@@ -94,7 +94,11 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
         FOREVER_MS,
         begun,
     )
+    rows.run("UPDATE campaign SET first_attempt_ms = ?", begun)
     run(folder, looks, lambda: clock(step), looks, looks)
+    assert abs(rows.one("SELECT first_attempt_ms FROM campaign") - begun - step) < 200, (
+        "a warm-up's days are counted on"
+    )
     (entry,) = rows.entries("clock_stepped")
     assert entry["facts"]["seconds"] == step // 1000 and entry["facts"]["during"] == "command"
     due = dict(rows.all("SELECT id, due_ms FROM deliveries"))
