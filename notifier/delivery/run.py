@@ -217,6 +217,9 @@ class Run:
                 return False
             finally:
                 pauses.cancel()
+                await asyncio.wait([pauses])
+                if not pauses.cancelled():
+                    pauses.result()  # what it met at the disk is as fatal as in a cycle
         return True
 
     async def _heed_pauses(self) -> None:
