@@ -92,7 +92,10 @@ def decide(  # noqa: PLR0911  (a table, read downwards)
         return Decision(Event.SET_ASIDE, 0, retries, doubts, None, ("delivery_unmade",))
     if outcome.kind in (Kind.LOST, Kind.OURS):
         return Decision(Event.DEFER, to_ms(now), retries, doubts, None, ("delivery_deferred",))
-    counted, first = retries + (outcome.kind is Kind.DEFERRED), from_ms(held.first_ms)
+    counted = retries + (outcome.kind is Kind.DEFERRED)
+    # No server takes that long: the clock was set meanwhile, or the machine slept. As between two attempts.
+    untried = max(0, to_ms(now) - held.started_ms - policy.longest_ms)
+    first = from_ms(held.first_ms + untried)
     so_far = counted
     if outcome.kind is Kind.PROVIDER_WAIT:
         so_far = max(counted, waited(policy.retry, attempts=held.attempt, since=now - first))

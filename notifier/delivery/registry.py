@@ -21,6 +21,9 @@ from notifier.storage.cycle import LOCKED_SECONDS
 from notifier.storage.deliveries import Claim
 
 ANSWER_SECONDS = LOCKED_SECONDS + 60.0  # beyond what it waits itself for a locked database
+# Once the run is to end, whatever it waits for: who takes its cycle over waits for a lock as well as it does.
+STOPPING_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -44,16 +47,21 @@ class Registry(Workshop):
         self._ends: list[tuple[Ended, Decision]] = []
         self._answer: asyncio.Future[Turn | None] | None = None
 
-    async def take(self, wish: Wish) -> Turn | None:
+    async def take(self, wish: Wish, stopping: asyncio.Event) -> Turn | None:
         """One cycle, one transaction, committed when this returns. Raises what the transaction has raised. None: the
         clerk has ended in the middle of it, and is reaped, so that it commits nothing any more; whether the commit held
         is to be found out (salvage.py). One that does not answer is ended: it may stand still, and go on at any
-        moment."""
-        answer: asyncio.Future[Turn | None] = asyncio.get_running_loop().create_future()
+        moment. ``stopping``: the run is to end, and waits less long for it."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Turn | None] = loop.create_future()
         self._ends, self._answer = wish.ends, answer
         self.send(Asked.of(wish, self._held))
         self._held.difference_update(end.held.id for end, _ in wish.ends)
-        await asyncio.wait([answer], timeout=ANSWER_SECONDS)
+        asked = loop.time()
+        while not answer.done():
+            await asyncio.wait([answer], timeout=LOOK_SECONDS)
+            if loop.time() - asked >= (STOPPING_SECONDS if stopping.is_set() else ANSWER_SECONDS):
+                break
         if not answer.done():
             _log.warning("action=process_dismissed process=%r", self.name)
             self.lost()

@@ -75,7 +75,7 @@ def hold_slice(connection: Connection, *, epoch: int, now: datetime) -> int:
     again = restored.hold_resends(connection, now_ms=now_ms, most=SLICE)
     state = advance(State.QUEUED, Event.SUSPECT)
     suspects = restored.suspect_waiting(connection, state=state, epoch=epoch, now_ms=now_ms, most=SLICE)
-    restored.add_attempts(connection, suspects, reply=WORDS, now_ms=now_ms)
+    restored.add_attempts(connection, suspects, reply=WORDS)
     entries = [_entry(kind, one, now) for one in suspects for kind in ("delivery_in_doubt", "delivery_held")]
     cycle.append(connection, [*(_entry("delivery_held", one, now) for one in again), *entries])
     return len(again) + len(suspects)

@@ -107,7 +107,7 @@ class Run:
         self._turnstile = Turnstile(clock())
         patience = PATIENCE_WAITING if order.wait else PATIENCE
         self._staff = Staff()
-        self._turns = Turns(cycle, vault, self._staff)
+        self._turns = Turns(cycle, vault, self._staff, self._outbox.stopping)
         self._hiring: asyncio.Future[None] | None = None
         self._maker = Maker(recipe, notice_for, self._outbox, self._staff)
         self._means = Means(
@@ -218,6 +218,9 @@ class Run:
                 return False
             finally:
                 pauses.cancel()
+                await asyncio.wait([pauses])
+                if not pauses.cancelled():
+                    pauses.result()  # what it met at the disk is as fatal as in a cycle
         return True
 
     async def _heed_pauses(self) -> None:

@@ -3,6 +3,7 @@ when it is told."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 
@@ -14,9 +15,10 @@ from notifier.vault import Vault
 
 
 class Turns:
-    """One at a time, all of one epoch."""
+    """One at a time, all of one epoch. ``stopping``: the run is to end."""
 
-    def __init__(self, cycle: Cycle, vault: Vault, staff: Staff) -> None:
+    def __init__(self, cycle: Cycle, vault: Vault, staff: Staff, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
         self._cycle = cycle
         self._vault = vault
         self._staff = staff
@@ -37,7 +39,7 @@ class Turns:
             return await self._cycle.write(partial(take_turn, vault=self._vault, wish=wish))
         self._number += 1
         numbered = replace(wish, number=self._number)
-        turn = await registry.take(numbered)
+        turn = await registry.take(numbered, self._stopping)
         if turn is None:
             turn = await self._cycle.write(partial(salvage, vault=self._vault, wish=numbered, held=self._held))
         return turn

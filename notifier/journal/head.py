@@ -20,6 +20,7 @@ from notifier.errors import JournalError
 FORMAT = "notifier-head/1"
 MOST_BYTES = 65_536  # a head has some 250
 _MOST = 1 << 53  # a database counts no further than 2^63, and a sender is numbered after the last one
+_LAST_SENDER = 1 << 52  # what a head says beyond this leaves no room for the heads of those that follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Head:
     host: str
     batches: int
     attempts: int
+
+    @property
+    def last_sender(self) -> int:
+        """``epoch``, as far as a campaign can have come: after a recovery senders are numbered behind it."""
+        return min(self.epoch, _LAST_SENDER)
 
     def dump(self) -> str:
         """The file's text (JSON)."""

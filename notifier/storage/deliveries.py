@@ -385,12 +385,19 @@ def due_again(connection: Connection, ids: Sequence[int], *, now_ms: int) -> Non
 
 
 def add_attempts(connection: Connection, attempts: Iterable[tuple[Claim, AttemptRow]], *, late: bool) -> None:
-    """Write down how attempts ended. A second late report of the same attempt adds nothing."""
+    """Write down how attempts ended. A second late report of the same attempt adds nothing. The first of all is kept
+    apart: the rows of attempts may begin with those that nobody made (restored.py), however many."""
+    ended = [(held.id, held.attempt, late, held.started_ms, *row) for held, row in attempts]
     connection.executemany(
         "INSERT INTO attempts (delivery_id, number, late, started_ms, outcome, phase, code, enhanced, reply, "
         "reply_sealed, notice_sha256, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(held.id, held.attempt, late, held.started_ms, *row) for held, row in attempts],
+        ended,
     )
+    if ended and not late:
+        connection.execute(
+            "UPDATE campaign SET first_attempt_ms = ? WHERE id = 1 AND first_attempt_ms IS NULL",
+            (min(started_ms for _, _, _, started_ms, *_ in ended),),
+        )
 
 
 def token_exists(connection: Connection, token: bytes) -> bool:

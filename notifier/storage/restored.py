@@ -82,10 +82,11 @@ def add_accepted(connection: Connection, one: Suspect, *, code: int, enhanced: s
     )
 
 
-def add_attempts(connection: Connection, suspects: list[Suspect], *, reply: str, now_ms: int) -> None:
-    """An attempt of each that nobody saw end."""
+def add_attempts(connection: Connection, suspects: list[Suspect], *, reply: str) -> None:
+    """An attempt of each that nobody saw end. It begins and ends in one instant: by that tempo.py tells it from one
+    that was made."""
     connection.executemany(
         "INSERT INTO attempts (delivery_id, number, outcome, late, phase, enhanced, reply, notice_sha256, started_ms, "
         "ended_ms) VALUES (?, ?, 'in_doubt', FALSE, 'final', '', ?, '', ?, ?) ON CONFLICT DO NOTHING",
-        [(one.id, one.attempt, reply, one.started_ms, now_ms) for one in suspects],
+        [(one.id, one.attempt, reply, one.started_ms, one.started_ms) for one in suspects],
     )

@@ -43,6 +43,7 @@ class Campaign(SQLModel, table=True):
     sender_cycle: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     canary: str = _plain()  # reached: paused for it | passed: somebody resumed after that
     sender_host: str = _plain()  # keyed digest of the machine that sent last
+    first_attempt_ms: int | None = Field(default=None, sa_type=BigInteger)  # begun: the first day of a warm-up
     clock: str = _plain()  # JSON: the last reading of its clocks (machine.Reading)
 
 

@@ -21,7 +21,7 @@ from tests.relay.server import Server, serving
 ROOT = Path(__file__).parents[2]
 
 
-def test_i5_a_stopped_sender_holds_its_lock_and_goes_on(rows, folder, vault):
+def test_i3_i5_a_stopped_sender_holds_its_lock_and_goes_on(rows, folder, vault):
     addresses = [f"p{number}@courriel.example" for number in range(60)]
     rows.deliver(*addresses)
 

@@ -12,6 +12,7 @@ from notifier import app as wiring
 from notifier.app.opened import watch_clock
 from notifier.delivery.lanes import FOREVER_MS
 from notifier.machine import Reading, read_clocks, step_ms
+from notifier.storage.clocks import _MOVE, _MOVED
 from tests.delivery.rows import Rows
 
 HOUR = 3_600_000
@@ -78,7 +79,12 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
     doubt = rows.deliver("b@courriel.example", state="in_doubt", due_ms=begun + 60_000)
     held = rows.deliver("c@courriel.example", state="in_doubt", due_ms=0)
     queued = rows.deliver("d@courriel.example")
+    again = rows.deliver("e@courriel.example", due_ms=begun + 60_000)
+    sending = rows.deliver("f@courriel.example", state="sending", due_ms=begun + 60_000)
+    fresh = rows.deliver("g@courriel.example", state="sending")
+    accepted = rows.deliver("h@courriel.example", state="accepted", due_ms=0)
     rows.run("UPDATE deliveries SET first_ms = ?, started_ms = ?", begun - 1000, begun - 500)
+    rows.run("UPDATE deliveries SET first_ms = NULL, started_ms = NULL WHERE id = ?", *queued)
     rows.run(
         "INSERT INTO lanes VALUES ('orange', 0.5, 1, ?, ?, 'busy', 2), ('sfr', 1, 0, 0, ?, '', 0), "
         "('free', 1, 0, ?, ?, 'by hand: ', 0)",
@@ -88,19 +94,49 @@ def test_a_step_while_a_command_runs_is_journaled_once_and_moves_what_waits(fold
         FOREVER_MS,
         begun,
     )
+    rows.run("UPDATE campaign SET first_attempt_ms = ?", begun)
     run(folder, looks, lambda: clock(step), looks, looks)
+    assert abs(rows.one("SELECT first_attempt_ms FROM campaign") - begun - step) < 200, (
+        "a warm-up's days are counted on"
+    )
     (entry,) = rows.entries("clock_stepped")
     assert entry["facts"]["seconds"] == step // 1000 and entry["facts"]["during"] == "command"
     due = dict(rows.all("SELECT id, due_ms FROM deliveries"))
-    for one in (*deferred, *doubt):
+    for one in (*deferred, *doubt, *again, *sending):
         assert abs(due[one] - begun - 60_000 - step) < 200
-    assert due[held[0]] == 0 and due[queued[0]] == 0, "who waits for nothing is due"
-    first, started = rows.one("SELECT first_ms, started_ms FROM deliveries WHERE id = ?", *deferred)
-    assert abs(first - begun + 1000 - step) < 200 and started - first == 500, "72 hours stay 72 hours"
+    assert {due[one] for one in (*held, *queued, *fresh, *accepted)} == {0}, "who waits for nothing is due"
+    for one in (*deferred, *doubt, *again, *sending, *fresh):
+        first, started = rows.one("SELECT first_ms, started_ms FROM deliveries WHERE id = ?", one)
+        assert abs(first - begun + 1000 - step) < 200 and started - first == 500, "72 hours stay 72 hours"
+    others = rows.all("SELECT first_ms, started_ms FROM deliveries WHERE id IN (?, ?) ORDER BY id", *queued, *accepted)
+    assert others == [(None, None), (begun - 1000, begun - 500)]
     lanes = dict(rows.all("SELECT provider, until_ms FROM lanes"))
     assert abs(lanes["orange"] - begun - step) < 200 and lanes["sfr"] == 0
     assert lanes["free"] == FOREVER_MS, "what somebody paused stays paused until somebody opens it"
     assert json.loads(rows.one("SELECT clock FROM campaign"))["stepped"] is True, "the next sender heeds it"
+
+
+def test_a_step_reads_no_more_than_what_waits(rows):
+    """Of millions that are due at once, or have gone out, none."""
+    plans = [rows.all(f"EXPLAIN QUERY PLAN {_MOVE.replace(':step', '1')}{which}")[0][-1] for which in _MOVED]
+    assert plans == [
+        "SEARCH deliveries USING INDEX deliveries_due (priority=? AND due_ms>?)",
+        "SEARCH deliveries USING INDEX deliveries_wave (wave_id=? AND state=?)",
+        "SCAN deliveries USING INDEX deliveries_sending",
+    ]
+
+
+def test_of_a_file_and_a_plan_it_is_still_known_which_came_first(folder, rows, clock):
+    begun = int(time.time() * 1000)
+    rows.deliver("a@courriel.example")
+    rows.run("UPDATE imports SET begun_ms = ?, completed_ms = ?", begun - 2000, begun - 1000)
+    rows.run("UPDATE waves SET planned_ms = 0")
+    rows.run("INSERT INTO waves (name, kind, created_ms, planned_ms) VALUES ('second', 'later', 0, ?)", begun - 500)
+    run(folder, looks, lambda: clock(-HOUR), looks)
+    ((read, complete),) = rows.all("SELECT begun_ms, completed_ms FROM imports")
+    asked, planned = (row[0] for row in rows.all("SELECT planned_ms FROM waves ORDER BY id"))
+    assert read < complete < planned < begun - HOUR + 200, "who plans now knows of every file"
+    assert asked == 0, "whom a plan is still owed"
 
 
 def test_a_step_between_two_commands_is_journaled(folder, rows, clock):

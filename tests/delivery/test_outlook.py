@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from notifier import app as wiring
 from notifier.delivery.forecast import Forecast
 from notifier.delivery.lanes import FOREVER_MS
 from notifier.delivery.limits import Limits
 from notifier.delivery.outlook import look_ahead
 from notifier.model import to_ms
+from notifier.storage import tempo
 from tests.delivery.rows import Rows, tuned
 
 NINE = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)  # in Paris
@@ -140,3 +144,56 @@ def test_the_canary_and_a_pause_are_said(rows, ahead):
     assert "paused" in told and "canary pauses after 5 more" in told
     rows.run("UPDATE campaign SET paused_reason = NULL, canary = 'passed'")
     assert ahead(rate=1.0, pace__canary=5).assumes == []
+
+
+# -- attempts that nobody made -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def restored(folder):
+    """What waits is held, as `recover` does it after a backup was restored."""
+
+    def hold() -> None:
+        async def whole() -> None:
+            async with wiring.open_unguarded(folder, by="Nour") as opened:
+                await wiring.recover(opened, await wiring.look_at_restored(opened))
+
+        asyncio.run(whole())
+
+    return hold
+
+
+def asked(rows: Rows, query, *values, **named):
+    with closing(sqlite3.connect(rows.path)) as connection:
+        return query(connection, *values, **named)
+
+
+def test_what_a_recovery_holds_is_no_rate(rows, ahead, restored):
+    attempted(rows, rows.deliver(*many(60, "a"), provider="orange"), [place / 2 for place in range(60)])
+    rows.deliver(*many(218, "h"), provider="orange")
+    restored()
+    rows.run("UPDATE campaign SET paused_reason = NULL, paused_ms = NULL")
+    rows.deliver(*many(40, "o"), provider="orange")
+    assert rows.states()["in_doubt"] == 218 and rows.one("SELECT COUNT(*) FROM attempts") == 278
+    assert ahead().limited_by == "the observed rate (2 per second)"
+    since = to_ms(datetime.now(UTC)) - 60_000
+    assert asked(rows, tempo.of_provider, "orange", since_ms=since) == (0, 0), "nor a pace that a lane was given"
+
+
+def test_an_answer_that_comes_late_is_no_second_attempt(rows, ahead):
+    attempted(rows, rows.deliver(*many(60, "a"), provider="orange"), [place / 2 for place in range(60)])
+    rows.run(
+        "INSERT INTO attempts (delivery_id, number, outcome, late, phase, enhanced, reply, notice_sha256, started_ms, "
+        "ended_ms) SELECT delivery_id, number, outcome, TRUE, '', '', '', '', started_ms, 1 FROM attempts"
+    )
+    rows.deliver(*many(40, "o"), provider="orange")
+    assert ahead().limited_by == "the observed rate (2 per second)"
+    since = to_ms(NINE - timedelta(days=1))
+    assert asked(rows, tempo.of_provider, "orange", since_ms=since) == (60, since)
+
+
+def test_the_first_attempt_is_one_that_somebody_made(rows, restored):
+    """The warm-up's first day: not that of a recovery, behind which millions of such rows may lie."""
+    rows.deliver(*many(3, "h"))
+    restored()
+    assert rows.one("SELECT COUNT(*) FROM attempts") == 3 and asked(rows, tempo.first) is None

@@ -50,6 +50,18 @@ def test_given_up_after_the_limit_whatever_the_reason():
         assert it.state is State.EXPIRED and it.fails and it.kinds == ("delivery_expired",)
 
 
+def test_what_seems_to_pass_while_a_server_answers_is_a_clock_that_was_set_or_a_sleep():
+    """Of it, too, no more counts against the limit than the schedule's own longest wait."""
+    one = held(first=NOW - timedelta(hours=40))
+    for hours in (80, 0, -80):
+        now = NOW + timedelta(hours=hours)
+        it = decide(one, outcome(Kind.DEFERRED), now=now, policy=POLICY, roll=0.0)
+        assert it.state is State.DEFERRED and timedelta(0) < from_ms(it.due_ms) - now <= timedelta(hours=12)
+    old = held(first=NOW - timedelta(hours=60))
+    it = decide(old, outcome(Kind.DEFERRED), now=NOW + timedelta(hours=80), policy=POLICY, roll=0.0)
+    assert it.state is State.EXPIRED
+
+
 @pytest.mark.parametrize("kind", [Kind.LOST, Kind.OURS])
 def test_what_is_not_the_persons_never_expires_and_is_due_at_once(kind):
     it = decision(kind, retries=4, first=NOW - timedelta(days=30))

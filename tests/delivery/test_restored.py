@@ -82,6 +82,19 @@ def test_i5_a_sender_whose_number_is_lower_than_one_that_has_sent(folder, rows):
         run(folder)
 
 
+@pytest.mark.parametrize("epoch", [2**53 - 1, 2**53 - 2, 2**52, 2**52 - 1])
+def test_i9_a_recovery_leaves_a_head_that_can_be_read_whatever_the_old_one_says(folder, rows, epoch):
+    """No campaign has so many senders: it is damaged where nobody sees it."""
+    (folder / "campaign.head").write_text(replace(head_of(folder), epoch=epoch).dump())
+    recover(folder)
+    for _ in range(3):
+        rows.run("UPDATE campaign SET sender_epoch = sender_epoch + 1")  # somebody sends
+        run(folder)
+    assert head_of(folder).epoch == rows.one("SELECT sender_epoch FROM campaign") > 2**52 - 1
+    (entry,) = rows.entries("recovered_from_backup")
+    assert entry["facts"]["head_epoch"] == epoch, "what it said is on record"
+
+
 def test_a_head_that_is_missing_is_told_and_journaled_once(folder, rows, caplog):
     (folder / "campaign.head").unlink()
     run(folder)

@@ -22,7 +22,7 @@ from notifier.delivery.salvage import salvage
 from notifier.delivery.slots import LaneWish
 from notifier.delivery.turn import Turn, Wish, take_turn
 from notifier.errors import CampaignBusy
-from notifier.model import Entry
+from notifier.model import Entry, to_ms
 from notifier.storage.cycle import connect, transact
 from notifier.vault import Vault
 from tests.delivery.rows import Rows, tuned
@@ -202,8 +202,9 @@ def test_i4_an_end_that_came_late_is_told_as_late(desk, begun):
 def test_i1_what_takes_a_failed_mails_place_is_told_as_it_was_recorded(desk, begun, settings, postal, second, kind):
     wish, held = begun()
     (one,) = desk.rows.deliver("failing@courriel.example", postal=postal, second=second)
+    desk.rows.run("UPDATE deliveries SET first_ms = ? WHERE id = ?", to_ms(NOW - timedelta(days=30)), one)
     (claim,) = desk.take(replace(wish, ends=[], notes=[], among=[one], number=0)).claims
-    at = NOW + timedelta(days=30)  # deferred until then, it expires
+    at = NOW + timedelta(seconds=5)  # deferred once more, it expires
     end = Ended(claim, Outcome(kind, Phase.RCPT, 550), at, reply="said", relay="relay.example:25")
     decision = decide(claim, end.outcome, now=at, policy=Policy.of(settings), roll=0.0)
     wish = replace(wish, ends=[*wish.ends, (end, decision)])
@@ -219,8 +220,9 @@ def test_i1_what_takes_a_failed_mails_place_is_told_as_it_was_recorded(desk, beg
 def test_i1_that_nothing_takes_its_place_is_told_where_its_person_was_taken_out_meanwhile(desk, begun, settings, kind):
     wish, held = begun()
     (one,) = desk.rows.deliver("failing@courriel.example", postal=True)
+    desk.rows.run("UPDATE deliveries SET first_ms = ? WHERE id = ?", to_ms(NOW - timedelta(days=30)), one)
     (claim,) = desk.take(replace(wish, ends=[], notes=[], among=[one], number=0)).claims
-    at = NOW + timedelta(days=30)  # deferred until then, it expires
+    at = NOW + timedelta(seconds=5)  # deferred once more, it expires
     end = Ended(claim, Outcome(kind, Phase.RCPT, 550), at, reply="said", relay="relay.example:25")
     decision = decide(claim, end.outcome, now=at, policy=Policy.of(settings), roll=0.0)
     desk.rows.run(

@@ -45,6 +45,18 @@ def test_paths_named_in_documents_exist() -> None:
             assert (ROOT / path).exists(), f"{document.name}: {path}"
 
 
+def test_what_shows_a_promise_has_a_test_of_that_name() -> None:
+    """A test that moved away leaves its file behind, and the document would go on naming it."""
+    promises = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+    rows = re.findall(r"^\| (I\d) \|.*\| (.+?) \|$", promises, re.MULTILINE)
+    assert [number for number, _ in rows] == [f"I{number}" for number in range(1, 10)]
+    for number, shown in rows:
+        for place in (ROOT / path for path in re.findall(r"`(tests/[\w./]+)`", shown)):
+            files = place.rglob("test_*.py") if place.is_dir() else [place]
+            text = "\n".join(one.read_text("utf-8") for one in files)
+            assert re.search(rf"^def test_(i\d_)*{number}_", text, re.MULTILINE | re.IGNORECASE), f"{number}: {place}"
+
+
 def test_every_state_and_word_of_the_model_is_in_the_glossary() -> None:
     glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     for word in (

@@ -114,7 +114,7 @@ def test_i9_appending_goes_on_while_the_journal_is_sealed(opened, vault, now, fo
         assert root == root_of([leaf for _, _, leaf in leaves[:size]])
 
 
-def test_i9_a_crash_between_append_and_seal_loses_nothing(opened, vault, now, folder):
+def test_i4_i9_a_crash_between_append_and_seal_loses_nothing(opened, vault, now, folder):
     class Crash(Exception):
         pass
 

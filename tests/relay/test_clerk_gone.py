@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -147,6 +148,30 @@ def test_i5_a_clerk_that_stands_still_in_its_transaction_is_ended_before_the_sen
     assert_nothing_happened(rows, server, vault, folder, 60)
 
 
+def test_i5_whoever_stops_a_run_waits_for_no_clerk_that_stands_still(
+    rows, server, sending, vault, folder, unhurried, monkeypatch
+):
+    """What was accepted is recorded by the sender, and the run ends well."""
+    monkeypatch.setattr(registry, "STOPPING_SECONDS", 0.5)
+    rows.deliver(*many(60))
+    server.on("p009@courriel.example", Act("mail", then="held"))
+    struck: list[int] = []
+    strike = inside(server, folder / "campaign.db", struck, signal.SIGSTOP)
+
+    async def strike_and_stop(database) -> None:
+        await strike(database)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    began = time.monotonic()
+    report = sending(server, tune=beside(1), meanwhile=strike_and_stop)
+    assert struck and (report.reason, report.in_doubt) == ("stopped", 0) and processes(CLERK) == []
+    assert time.monotonic() - began < registry.ANSWER_SECONDS / 3
+    assert report.accepted == len(server.taken) >= 6
+    assert rows.states() == {"accepted": report.accepted, "queued": 60 - report.accepted}
+    assert sending(server, tune=beside(0)).accepted == 60 - report.accepted
+    assert_nothing_happened(rows, server, vault, folder, 60)
+
+
 @pytest.fixture(params=["before", "after"])
 def dying(request, server, folder, rows) -> dict:
     """For ``sending``: its clerk is killed before or after a commit."""
@@ -218,7 +243,7 @@ def test_i5_a_clerk_is_reaped_before_anybody_hears_that_it_has_not_answered(vaul
         (pid,) = processes(CLERK)
         os.kill(pid, how)
         try:
-            assert await clerk.take(noting(settings, folder)) is None
+            assert await clerk.take(noting(settings, folder), asyncio.Event()) is None
             assert processes(CLERK) == [] and not Path(f"/proc/{pid}").exists()
         finally:
             clerk.patience = 0.0

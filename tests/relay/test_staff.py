@@ -281,7 +281,7 @@ def test_i4_a_clerk_finishes_the_transaction_that_it_is_in(rows, vault, settings
 
     async def break_off() -> None:
         clerk = await hired(vault, folder)
-        taking = asyncio.ensure_future(clerk.take(wish))
+        taking = asyncio.ensure_future(clerk.take(wish, asyncio.Event()))
         await asyncio.sleep(0.2)  # it waits for the lock now
         threading.Timer(0.5, release.set).start()
         clerk.close()

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("sender_cycle", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("canary", sa.String(), server_default="", nullable=False),
         sa.Column("sender_host", sa.String(), server_default="", nullable=False),
+        sa.Column("first_attempt_ms", sa.BigInteger(), nullable=True),
         sa.Column("clock", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
