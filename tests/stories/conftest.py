@@ -98,13 +98,16 @@ class Cli:
 
 @dataclass
 class Sink:
-    """An SMTP server that takes everything and remembers it."""
+    """An SMTP server that takes everything and remembers it. ``answers``: what it says instead, by recipient."""
 
     port: int
+    answers: dict[str, str] = field(default_factory=dict)
     accepted: list[tuple[str, bytes]] = field(default_factory=list)
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
         assert len(envelope.rcpt_tos) == 1
+        if answer := self.answers.get(envelope.rcpt_tos[0]):
+            return answer
         self.accepted.append((envelope.rcpt_tos[0], envelope.original_content))
         return "250 2.0.0 Ok"
 

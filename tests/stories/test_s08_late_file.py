@@ -55,9 +55,7 @@ def test_i7_an_override_of_what_was_approved_stops_the_sending(cli, sink, tmp_pa
     assert len(sink.accepted) == 1
 
 
-def test_i7_what_is_approved_under_other_values_is_not_sent_by_a_run_that_began_before(
-    cli, sink, tmp_path: Path
-) -> None:
+def test_i7_nothing_is_approved_under_other_values_while_a_run_goes_on(cli, sink, tmp_path: Path) -> None:
     first, late = tmp_path / "first.csv", tmp_path / "late.csv"
     names = [f"Lac{number}" for number in range(6)]
     finess = ("750100125", "750712184", "750803447", "750803454", "920000650", "920000684")
@@ -75,15 +73,48 @@ def test_i7_what_is_approved_under_other_values_is_not_sent_by_a_run_that_began_
         time.sleep(0.05)
     cli("intake", late, "--profile", "viamedis-professional")
     cli("plan")
-    settings = cli.campaign / "campaign.toml"
-    text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace("information@mutuelle-clairval", "avis@mutuelle-clairval"), encoding="utf-8")
-    cli("approve", "--yes")
+    _from(cli, "information", "avis")
+    assert "senders.clairval.from_address" in cli("approve", "--yes", expect=2).err
     _, said = running.communicate(timeout=60)
-    assert running.returncode == 2, said
-    assert "batch 2 of wave initial" in said and "senders.clairval.from_address" in said
+    assert running.returncode == 1, said  # one waits for an approval
     assert len(sink.accepted) == 6 and "bois@courriel.example" not in sink.mailboxes
+    cli("approve", "--yes")
     cli("send", "--wait")
     [told] = [message for recipient, message in sink.messages() if recipient == "bois@courriel.example"]
     assert "avis@mutuelle-clairval" in str(told["From"])
     assert cli("status", "--json").json["balances"] is True
+
+
+def _from(cli, old: str, new: str) -> None:
+    settings = cli.campaign / "campaign.toml"
+    text = settings.read_text(encoding="utf-8")
+    assert f"{old}@mutuelle-clairval" in text
+    settings.write_text(text.replace(f"{old}@mutuelle-clairval", f"{new}@mutuelle-clairval"), encoding="utf-8")
+
+
+def test_i7_two_batches_under_different_values_do_not_lock_each_other(cli, sink, tmp_path: Path) -> None:
+    first, late = tmp_path / "first.csv", tmp_path / "late.csv"
+    first.write_text(HEAD + pharmacy("Lac", "750100125") + pharmacy("Mer", "750712184"), encoding="utf-8")
+    late.write_text(HEAD + pharmacy("Bois", "130001647"), encoding="utf-8")
+    cli("intake", first, "--profile", "viamedis-professional")
+    cli("plan")
+    cli("approve", "--yes")
+    sink.answers["mer@courriel.example"] = "451 4.2.0 later"
+    cli("send", expect=1)
+    cli("intake", late, "--profile", "viamedis-professional")
+    cli("plan")
+    _from(cli, "information", "avis")
+    assert "approved-differs" in cli("check", expect=2).out
+    answer = cli("approve", "--yes", expect=2)
+    assert "senders.clairval.from_address" in answer.err and "--take-back" in answer.err
+    assert cli("status", "--json").json["next"].startswith("check (")
+    _from(cli, "avis", "information")
+    sink.answers["mer@courriel.example"] = "550 5.1.1 no such user"
+    cli("send", "--wait", expect=1)
+
+    _from(cli, "information", "avis")
+    cli("approve", "--yes")
+    answer = cli("requeue", "--state", "refused", "--code", "550", "--since", "2024-01-01", "--yes", expect=2)
+    assert "approved under other values" in answer.err
+    cli("send", "--wait", expect=1)
+    assert "bois@courriel.example" in sink.mailboxes
