@@ -116,8 +116,8 @@ async def look(database: Database, settings: Settings, folder: Path, *, wave: st
     if decided:
         # Whom a decision made reachable, or took in again, would be frozen as it was planned before (I1).
         raise OperatorError(
-            f"reviews were decided or persons taken in again since wave {wave} was planned: run `notifier plan`, then "
-            "approve"
+            f"reviews were decided, persons taken in again or an approval taken back since wave {wave} was planned: "
+            "run `notifier plan`, then approve"
         )
     if newer:
         # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).

@@ -118,3 +118,49 @@ def test_i7_two_batches_under_different_values_do_not_lock_each_other(cli, sink,
     assert "approved under other values" in answer.err
     cli("send", "--wait", expect=1)
     assert "bois@courriel.example" in sink.mailboxes
+
+
+def test_i1_i3_i7_an_approval_is_taken_back_for_what_told_nobody(cli, sink, tmp_path: Path) -> None:
+    """The relay is gone, or a text is wrong, in the middle of a batch: who was not told is approved anew."""
+    export = tmp_path / "first.csv"
+    rows = [("Lac", "750100125"), ("Mer", "750712184"), ("Bois", "130001647"), ("Pre", "750803447")]
+    export.write_text(HEAD + "".join(pharmacy(*row) for row in rows), encoding="utf-8")
+    cli("intake", export, "--profile", "viamedis-professional")
+    cli("plan")
+    cli("approve", "--yes")
+    for name in ("mer", "bois"):
+        sink.answers[f"{name}@courriel.example"] = "451 4.2.0 later"
+    cli("send", "--limit", "3", expect=1)
+    told = set(sink.mailboxes)
+    _from(cli, "information", "avis")
+    assert "--take-back" in cli("send", expect=2).err
+    assert "--why" in cli("approve", "--take-back", "--yes", expect=2).err
+    cli("approve", "--why", "x", "--yes", expect=2)
+    question = cli("approve", "--take-back", "--why", "le relais est perdu", expect=2).err
+    assert f"{4 - len(told)} e-mails told nobody" in question and "say --yes" in question
+    assert "no wave" in cli("approve", "--take-back", "--wave", "x", "--why", "x", "--yes", expect=2).err
+
+    words = ("approve", "--take-back", "--why", "le relais est perdu", "--by", "Anne", "--yes", "--json")
+    assert cli(*words).json == {
+        "wave": "initial",
+        "withdrawn": 4 - len(told),
+        "notifications": 4 - len(told),
+        "held": 0,
+    }
+    assert cli(*words).json["withdrawn"] == 0
+    standing = cli("status", "--json").json
+    assert standing["balances"] is True and standing["waves"]["initial"]["notifications"]["pending"] == 4 - len(told)
+    assert standing["next"].startswith("plan") and standing["differing"] == []
+    assert "run `notifier plan`" in cli("approve", "--yes", expect=2).err
+    cli("plan")
+    assert cli("approve", "--yes", "--json").json["notifications"] == 4 - len(told)
+    sink.answers.clear()
+    cli("send", "--wait")
+    assert sorted(sink.mailboxes.values()) == [1, 1, 1, 1]
+    senders = {recipient: str(message["From"]) for recipient, message in sink.messages()}
+    assert {"avis@mutuelle-clairval" in senders[one] for one in senders if one not in told} == {True}
+    assert cli("status", "--json").json["balances"] is True
+    pack = tmp_path / "proof.zip"
+    cli("proof", "export", "--out", pack)
+    verdict = cli("proof", "verify", pack, "--json").json
+    assert any("approval was taken back" in remark and "Anne" in remark for remark in verdict["remarks"]), verdict
