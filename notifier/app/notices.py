@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from notifier.app.delivery import forecast
 from notifier.app.opened import App, know_wave, seal, utc_now
-from notifier.errors import OperatorError
+from notifier.errors import CampaignBusy, OperatorError
 
 if TYPE_CHECKING:
     from notifier.delivery.examination import Examined
@@ -275,10 +275,13 @@ async def approve_wave(app: App, wave: str, signatures: Sequence[Path] = ()) -> 
 
 
 async def look_at_approved(app: App, wave: str) -> Waiting:
-    """What :func:`take_back_approval` would take back. Raises OperatorError."""
+    """What :func:`take_back_approval` would take back. Raises OperatorError; CampaignBusy while a sender runs."""
     from notifier.notices.taking_back import look
+    from notifier.storage.lock import holder
 
     await know_wave(app, wave)
+    if (sender := holder(app.folder)) is not None:
+        raise CampaignBusy(f"the campaign is being sent by process {sender.pid} since {sender.since}: `notifier pause`")
     return await look(app.database, wave)
 
 
@@ -301,8 +304,10 @@ async def take_back_approval(app: App, wave: str, why: str, *, takes_over: bool 
             async with open_cycle(app.database.path) as cycle:
                 seat = Seat(app.host, takes_over)
                 work = partial(recover_without_run, vault=app.vault, settings=app.settings, seat=seat, by=app.by)
-                mail_log.write(await cycle.write(partial(work, now=utc_now())))
-        return await take_back(app.database, app.vault, wave=wave, why=said, by=app.by, now=utc_now())
+                fates = await cycle.write(partial(work, now=utc_now()))
+                mail_log.write(fates)
+        orphans = {fate.ended.held.token for fate in fates if fate.kind == "in_doubt" and fate.ended.held.wave == wave}
+        return await take_back(app.database, app.vault, wave=wave, why=said, by=app.by, now=utc_now(), orphans=orphans)
 
 
 def _armoured(path: Path) -> str:

@@ -12,6 +12,7 @@ the sender's lock.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,34 +48,42 @@ async def look(database: Database, wave: str) -> Waiting:
         return await untold.count(connection, await _wave_id(connection, wave))
 
 
-async def take_back(database: Database, vault: Vault, *, wave: str, why: str, by: str, now: datetime) -> TakenBack:
-    """Take back what told nobody, hold what may have told somebody. ``why``: without personal data. Raises
-    OperatorError when there is no such wave; nothing was changed then."""
-    made = TakenBack()
+async def take_back(
+    database: Database,
+    vault: Vault,
+    *,
+    wave: str,
+    why: str,
+    by: str,
+    now: datetime,
+    orphans: Collection[bytes] = (),
+) -> TakenBack:
+    """Take back what told nobody, hold what may have told somebody. ``why``: without personal data; ``orphans``: tokens
+    of what a killed sender was at, in doubt since, that count as held too. Raises OperatorError when there is no such
+    wave; nothing was changed then."""
+    made, doubted = TakenBack(held=len(orphans)), set(orphans)
     is_first = True
     while True:
         async with database.write() as connection:
             number = await _wave_id(connection, wave)
-            before = made.deliveries + made.held
-            entries = await _slice(connection, vault, number, wave, made, now)
-            if made.deliveries + made.held == before:
+            held = await untold.hold(connection, number)
+            withdrawn, freed = await untold.free(connection, number, now_ms=to_ms(now), most=SLICE)
+            if not held and not withdrawn:
                 return made
-            if is_first:
-                entries.insert(0, Entry(now, REASON, facts={"wave": wave, "why": why, "by": by}))
-                is_first = False
+            order = [Entry(now, REASON, facts={"wave": wave, "why": why, "by": by})] if is_first else []
+            is_first = False
             # Approved as they are now, the freed ones would be told by nothing: a plan comes first.
             await waves.plan_anew(connection, number)
-            await journal.append(connection, entries)
+            await journal.append(connection, [*order, *_entries(vault, wave, held, freed, now)])
+        doubted.update(token for token, _ in held)
+        made.deliveries += withdrawn
+        made.persons += len(freed)
+        made.held = len(doubted)
 
 
-async def _slice(
-    connection: Connection, vault: Vault, number: int, wave: str, made: TakenBack, now: datetime
+def _entries(
+    vault: Vault, wave: str, held: Sequence[tuple[bytes, int]], freed: Sequence[tuple[str, bytes]], now: datetime
 ) -> list[Entry]:
-    held = await untold.hold(connection, number)
-    withdrawn, freed = await untold.free(connection, number, now_ms=to_ms(now), most=SLICE)
-    made.held += len(held)
-    made.deliveries += withdrawn
-    made.persons += len(freed)
     facts = {"wave": wave, "reason": REASON}
     return [
         *(Entry(now, "delivery_held", token.hex(), {"attempt": last, "because": REASON}) for token, last in held),

@@ -164,3 +164,26 @@ def test_i1_i3_i7_an_approval_is_taken_back_for_what_told_nobody(cli, sink, tmp_
     cli("proof", "export", "--out", pack)
     verdict = cli("proof", "verify", pack, "--json").json
     assert any("approval was taken back" in remark and "Anne" in remark for remark in verdict["remarks"]), verdict
+
+
+def test_i1_what_a_killed_send_was_at_is_held_when_the_approval_is_taken_back(cli, sink, tmp_path: Path) -> None:
+    """Nobody knows whether it arrived: it is in doubt, and not told anew. While `send` runs, nothing is taken back."""
+    export = tmp_path / "first.csv"
+    export.write_text(HEAD + pharmacy("Lac", "750100125") + pharmacy("Mer", "750712184"), encoding="utf-8")
+    cli("intake", export, "--profile", "viamedis-professional")
+    cli("plan")
+    cli("approve", "--yes")
+    sink.silent = True
+    slowly = cli.env(NOTIFIER_RELAY__RATE="0.01")
+    running = subprocess.Popen(cli.argv("send", "--wait"), env=slowly, stderr=subprocess.DEVNULL)
+    assert sink.asked.wait(60)
+    words = ("approve", "--take-back", "--why", "x", "--yes", "--json")
+    assert f"being sent by process {running.pid}" in cli(*words, expect=75).err
+    running.kill()
+    running.wait(60)
+    taken = cli(*words, expect=1).json
+    assert taken == {"wave": "initial", "withdrawn": 1, "notifications": 1, "held": 1}
+    assert cli(*words).json["held"] == 0, "safe to run twice"
+    standing = cli("status", "--json").json
+    assert standing["balances"] is True and standing["waves"]["initial"]["deliveries"]["in_doubt"] == 1
+    assert "in_doubt" in (cli.campaign / "logs" / "mail.log").read_text(encoding="utf-8")
