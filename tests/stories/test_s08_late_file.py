@@ -166,8 +166,12 @@ def test_i1_i3_i7_an_approval_is_taken_back_for_what_told_nobody(cli, sink, tmp_
     assert any("approval was taken back" in remark and "Anne" in remark for remark in verdict["remarks"]), verdict
 
 
-def test_i1_what_a_killed_send_was_at_is_held_when_the_approval_is_taken_back(cli, sink, tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["resend", "hold"])
+def test_i1_what_a_killed_send_was_at_is_held_when_the_approval_is_taken_back(
+    cli, sink, tmp_path: Path, policy: str
+) -> None:
     """Nobody knows whether it arrived: it is in doubt, and not told anew. While `send` runs, nothing is taken back."""
+    cli.environment["NOTIFIER_DOUBT__POLICY"] = policy
     export = tmp_path / "first.csv"
     export.write_text(HEAD + pharmacy("Lac", "750100125") + pharmacy("Mer", "750712184"), encoding="utf-8")
     cli("intake", export, "--profile", "viamedis-professional")
