@@ -23,6 +23,7 @@ from notifier.errors import OperatorError, SettingsError
 from notifier.intake.holds import SENDERS, HeldFile
 from notifier.intake.rejected_rows import FILES_SHOWN, RejectedRows
 from notifier.model import Term, from_ms, to_ms, utc_text
+from notifier.notices.agreement import verify_bound
 from notifier.storage import clear_files, counters, rejections, tempo
 from notifier.storage.accounting import Account, WaveAccount, account, listing
 from notifier.storage.campaigns import Paused, paused
@@ -61,6 +62,7 @@ class Standing:
     allowed: Allowance = field(default_factory=Allowance)  # by the sending hours, the helpline's caps and the warm-up
     forecast: Forecast | None = None
     ahead: Sequence[str] = ()  # the forecast in lines
+    differing: Sequence[str] = ()  # bound values that stop `send`: what is approved and waits was approved under others
     plan_file: Path | None = None  # beside the database, of a plan that runs, or was killed
 
     @property
@@ -78,6 +80,7 @@ class Standing:
             "clear_files": [each.path for each in self.clear_files],
             "plan_file": str(self.plan_file) if self.plan_file else None,
             "awaiting_plan": list(self.awaiting_plan),
+            "differing": list(self.differing),
             "waits": {"until": utc_text(self.allowed.goes_on), "why": self.allowed.why}
             if self.allowed.goes_on
             else None,
@@ -102,6 +105,11 @@ class Standing:
         for file in self.held:
             ends = "senders list" if file.reason == SENDERS else "intake --accept-rejections"
             found.append(f"the file {file.sha256[:12]} is held: {file.headline()}; nobody in it is informed (`{ends}`)")
+        if self.differing:
+            found.append(
+                "what is approved and waits is not sent, for it was approved under other values: "
+                f"{'; '.join(self.differing)} (`check` names the ways out)"
+            )
         if account.open_reviews:
             found.append(f"{account.open_reviews} persons under review (`people review`)")
         if account.rows.open_rejections:
@@ -133,7 +141,7 @@ class Standing:
         if self.paused:
             return "resume, once the reason is mended"
         if any(_mail_waits(wave) for wave in account.waves):
-            return "send --wait"
+            return "check (what is approved differs now)" if self.differing else "send --wait"
         if self.files_since_plan and any(sum(wave.not_frozen.values()) for wave in account.waves):
             return self._plan_for_files()  # an approval would be refused
         for wave in account.waves:
@@ -225,7 +233,7 @@ async def take(
             await files_since_last_plan(connection), await awaiting_plan(connection),
             await look(connection, folder, now),
             limits.allowance(now, begun, canary=False, first=None if first_ms is None else from_ms(first_ms)),
-            forecast, ahead, database.plan_file(),
+            forecast, ahead, await verify_bound(connection, settings), database.plan_file(),
         )  # fmt: skip
 
 

@@ -36,7 +36,9 @@ from notifier.app.notices import (
     check_wave,
     describe_batch,
     list_notices,
+    look_at_approved,
     request_approval,
+    take_back_approval,
     write_preview,
 )
 from notifier.app.opened import App, open_campaign, open_unguarded, seal, utc_now
@@ -106,6 +108,7 @@ __all__ = [
     "list_doubts",
     "list_notices",
     "list_reviews",
+    "look_at_approved",
     "look_at_doubts",
     "look_at_file",
     "look_at_rejections",
@@ -133,6 +136,7 @@ __all__ = [
     "send",
     "send_test",
     "standing",
+    "take_back_approval",
     "take_directories",
     "take_exports",
     "try_profile",

@@ -31,7 +31,8 @@ async def send(
     from notifier.delivery import sender
     from notifier.delivery.seat import Seat
     from notifier.dkim import load_signers
-    from notifier.notices.approval import NoticeShelf, verify_bound
+    from notifier.notices.agreement import TAKE_BACK, verify_bound
+    from notifier.notices.approval import NoticeShelf
     from notifier.storage.campaigns import paused
 
     await know_wave(app, wave)
@@ -44,8 +45,9 @@ async def send(
         raise OperatorError(
             "what was approved is what goes out, and this differs now: "
             + "; ".join(differing)
-            + ". Set it back; what is not approved yet goes out under new values once its dossier was requested anew "
-            "(`notifier plan`, then `notifier approve --request --out DOSSIER`) and approved"
+            + f". Set it back. Where it cannot be set back, take the approval of what waits back: {TAKE_BACK}; after "
+            "`notifier plan` it goes out under new values once its dossier was requested anew (`notifier approve "
+            "--request --out DOSSIER`) and approved"
         )
     shelf = NoticeShelf(app.database, app.settings)
     async with sealing(app), _waking(app, was_paused=was_paused, is_real=not dry_run) as told:

@@ -11,7 +11,8 @@ from notifier.model import to_ms
 
 if TYPE_CHECKING:
     from notifier.delivery.doubts import Doubts, Settled, Which
-    from notifier.delivery.requeue import Requeued
+    from notifier.delivery.requeue import MayWait, Requeued
+    from notifier.storage.database import Connection
     from notifier.storage.requeue import Fault
 
 
@@ -28,14 +29,14 @@ async def look_at_doubts(app: App, which: Which, *, resend: bool) -> Settled:
     from notifier.delivery import doubts
 
     await know_wave(app, which.wave)
-    return await doubts.look(app.database, app.vault, which, resend=resend)
+    return await doubts.look(app.database, app.vault, which, resend=resend, may_wait=_may_wait(app))
 
 
 async def resend_doubts(app: App, which: Which) -> Settled:
     """Have them sent once more. Raises OperatorError; nothing was changed then."""
     from notifier.delivery import doubts
 
-    return await doubts.resend(app.database, app.vault, which, by=app.by, now=utc_now())
+    return await doubts.resend(app.database, app.vault, which, by=app.by, now=utc_now(), may_wait=_may_wait(app))
 
 
 async def accept_doubts(app: App, which: Which, reason: str) -> Settled:
@@ -76,11 +77,21 @@ async def look_at_requeue(app: App, fault: Fault) -> Requeued:
     """What :func:`put_back` would change."""
     from notifier.delivery import requeue
 
-    return await requeue.look(app.database, fault)
+    return await requeue.look(app.database, fault, _may_wait(app))
 
 
 async def put_back(app: App, fault: Fault) -> Requeued:
     """Put back into the queue what failed so, by name."""
     from notifier.delivery import requeue
 
-    return await requeue.put_back(app.database, fault, by=app.by, now=utc_now())
+    return await requeue.put_back(app.database, fault, by=app.by, now=utc_now(), may_wait=_may_wait(app))
+
+
+def _may_wait(app: App) -> MayWait:
+    """Only what agrees with the settings now, beside what waits already (I7): else `send` could send neither."""
+    from notifier.notices.agreement import must_agree
+
+    async def check(connection: Connection, batches: frozenset[int]) -> None:
+        await must_agree(connection, app.settings, also=batches)
+
+    return check

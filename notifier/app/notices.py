@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notifier.app.delivery import forecast
 from notifier.app.opened import App, know_wave, seal, utc_now
-from notifier.errors import OperatorError
+from notifier.errors import CampaignBusy, OperatorError
 
 if TYPE_CHECKING:
     from notifier.delivery.examination import Examined
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from notifier.notices.lint import Finding
     from notifier.notices.matrix import Matrix
     from notifier.notices.sender_domain import DomainReport
+    from notifier.notices.taking_back import TakenBack
+    from notifier.storage.untold import Waiting
 
 SIGNATURE_BYTES = 65_536  # more than any signature has
 
@@ -268,6 +272,42 @@ async def approve_wave(app: App, wave: str, signatures: Sequence[Path] = ()) -> 
     )
     await seal(app, reason="approval")
     return made
+
+
+async def look_at_approved(app: App, wave: str) -> Waiting:
+    """What :func:`take_back_approval` would take back. Raises OperatorError; CampaignBusy while a sender runs."""
+    from notifier.notices.taking_back import look
+    from notifier.storage.lock import holder
+
+    await know_wave(app, wave)
+    if (sender := holder(app.folder)) is not None:
+        raise CampaignBusy(f"the campaign is being sent by process {sender.pid} since {sender.since}: `notifier pause`")
+    return await look(app.database, wave)
+
+
+async def take_back_approval(app: App, wave: str, why: str, *, takes_over: bool = False) -> TakenBack:
+    """Take the approval back of what told nobody. What a sender that was killed left marked is put in doubt before, as
+    the next `send` would. ``takes_over``: from another machine. Raises CampaignBusy while a sender runs, OtherHost;
+    nothing was changed then."""
+    from notifier.delivery.reasons import impersonal
+    from notifier.delivery.recovery import recover_without_run
+    from notifier.delivery.replies import listed_domains, load_rules
+    from notifier.delivery.report import MailLog
+    from notifier.delivery.seat import Seat
+    from notifier.notices.taking_back import take_back
+    from notifier.storage.cycle import open_cycle
+    from notifier.storage.lock import sender_lock
+
+    said = impersonal(why, (), listed_domains(load_rules(app.folder)))
+    with sender_lock(app.folder, utc_now()):
+        with closing(MailLog(app.folder)) as mail_log:
+            async with open_cycle(app.database.path) as cycle:
+                seat = Seat(app.host, takes_over)
+                work = partial(recover_without_run, vault=app.vault, settings=app.settings, seat=seat, by=app.by)
+                fates = await cycle.write(partial(work, now=utc_now()))
+                mail_log.write(fates)
+        orphans = {fate.ended.held.token for fate in fates if fate.kind == "in_doubt" and fate.ended.held.wave == wave}
+        return await take_back(app.database, app.vault, wave=wave, why=said, by=app.by, now=utc_now(), orphans=orphans)
 
 
 def _armoured(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from notifier.cli.terminal import LEFT, OPERATOR, TRY_LATER, Terminal, command
+from notifier.cli.terminal import LEFT, OPERATOR, TRY_LATER, Line, Terminal, command, signed
 from notifier.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -108,16 +108,41 @@ def check(terminal: Terminal, wave: str) -> int:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A signature of the dossier (manifest.sha256.sig); twice for two signers.",
 )
-def approve(terminal: Terminal, wave: str, asks: bool, out: Path | None, signatures: tuple[Path, ...]) -> int:
+@click.option("--take-back", "takes_back", is_flag=True, help="Take the approval back of what has told nobody.")
+@click.option("--why", type=Line(), help="With --take-back, for the journal: name no person.")
+@click.option("--take-over", is_flag=True, help="With --take-back: another machine sent last, and sends no more.")
+@click.option("--by", type=Line(), help="Who decides, for the journal (default: the system's user).")
+def approve(
+    terminal: Terminal,
+    wave: str,
+    asks: bool,
+    out: Path | None,
+    signatures: tuple[Path, ...],
+    takes_back: bool,
+    why: str | None,
+    take_over: bool,
+    by: str | None,
+) -> int:
     """Show what is approved, then freeze it: texts, settings, and the list of notifications (I7).
 
     What is added later forms the next batch. With [approval] required = 1 or 2: first --request --out DOSSIER, then
     --signature FILE for each signer (docs/approval.md).
+
+    --take-back --why TEXT, where settings or a text must change and cannot be set back: e-mails of the wave that wait
+    and told nobody are withdrawn, and the next plan makes them anew. What may have told somebody is held in doubt
+    (exit 1). Not while `send` runs. Safe to run twice.
     """
     from notifier import app
 
+    terminal = signed(terminal, by)
     if asks != (out is not None) or (asks and signatures):
         raise OperatorError("the dossier takes both --request and --out DOSSIER; signatures come afterwards")
+    if takes_back and (asks or signatures):
+        raise OperatorError("--take-back goes with --wave, --why and --take-over alone")
+    if takes_back != (why is not None) or (take_over and not takes_back):
+        raise OperatorError("--take-back takes --why TEXT, for the journal; nothing else takes --why or --take-over")
+    if why is not None:
+        return _take_back(terminal, wave, why, takes_over=take_over)
 
     async def work() -> int:
         async with app.open_campaign(terminal.folder, by=terminal.by, command="approve") as opened:
@@ -154,6 +179,32 @@ def approve(terminal: Terminal, wave: str, asks: bool, out: Path | None, signatu
             "Next: `notifier send`.",
         )
         return 0
+
+    return asyncio.run(work())
+
+
+def _take_back(terminal: Terminal, wave: str, why: str, *, takes_over: bool) -> int:
+    from notifier import app
+    from notifier.notices.taking_back import TakenBack
+
+    async def work() -> int:
+        async with app.open_campaign(terminal.folder, by=terminal.by, command="approve") as opened:
+            found = await app.look_at_approved(opened, wave)
+            made = TakenBack()
+            if any(found):
+                terminal.note(f"  {found.untold} e-mails told nobody, for {found.persons} persons: they are withdrawn.")
+                terminal.note(f"  {found.doubted} may have told somebody: they are held in doubt.")
+                if found.sending:
+                    terminal.note(f"  {found.sending} were being sent when a `send` was killed: in doubt, and held.")
+                terminal.confirm(f"Take the approval of wave {wave} back for these, as {terminal.by}?")
+                made = await app.take_back_approval(opened, wave, why, takes_over=takes_over)
+        lines = [f"{made.deliveries} e-mails of wave {wave} are withdrawn; {made.persons} persons wait for a plan."]
+        if made.held:
+            lines.append(f"{made.held} may have told somebody, and are held in doubt: `notifier doubt list`.")
+        following = f"plan{_of(wave)}`, `notifier check{_of(wave)}`, then `notifier approve{_of(wave)}"
+        lines.append(f"Next: `notifier {following if made.deliveries else 'status'}`.")
+        terminal.result({"wave": wave, **made.as_json()}, *lines)
+        return LEFT if made.held else 0
 
     return asyncio.run(work())
 

@@ -19,6 +19,7 @@ from typing import Any
 from notifier.campaign import Settings
 from notifier.delivery.reasons import impersonal
 from notifier.delivery.record import Policy
+from notifier.delivery.requeue import MayWait, anything
 from notifier.delivery.states import Event, State, advance
 from notifier.errors import OperatorError
 from notifier.model import Contact, Entry, from_ms, to_ms, utc_text
@@ -159,19 +160,32 @@ async def listed(database: Database, vault: Vault, settings: Settings, *, wave: 
     )
 
 
-async def look(database: Database, vault: Vault, which: Which, *, resend: bool) -> Settled:
-    """What :func:`resend` (or :func:`accept`) would change. Raises OperatorError for a word that names no delivery."""
+async def look(
+    database: Database, vault: Vault, which: Which, *, resend: bool, may_wait: MayWait = anything
+) -> Settled:
+    """What :func:`resend` (or :func:`accept`) would change. Raises OperatorError for a word that names no delivery, and
+    if :func:`resend` would refuse."""
     async with database.read() as connection:
         chosen, settled = await _chosen(connection, vault, which, resend=resend)
+        if resend and chosen:
+            await may_wait(connection, frozenset(row.batch for row in chosen))
     return _settled(chosen, settled)
 
 
-async def resend(database: Database, vault: Vault, which: Which, *, by: str, now: datetime) -> Settled:
+async def resend(
+    database: Database, vault: Vault, which: Which, *, by: str, now: datetime, may_wait: MayWait = anything
+) -> Settled:
     """Put them back into the queue, due at once: `send` sends each once more. Raises OperatorError; nothing was
     changed then."""
     state = advance(State.IN_DOUBT, Event.RESEND)
-    entry = partial(_entry, "doubt_resent", now=now, by=by)
-    return await _decide(database, vault, which, partial(_settle, state=state, now=now, entry=entry), resend=True)
+    settle = partial(_settle, state=state, now=now, entry=partial(_entry, "doubt_resent", now=now, by=by))
+
+    async def settle_if_it_may(connection: Connection, rows: Sequence[DoubtRow]) -> None:
+        if rows:
+            await may_wait(connection, frozenset(row.batch for row in rows))
+        await settle(connection, rows)
+
+    return await _decide(database, vault, which, settle_if_it_may, resend=True)
 
 
 async def accept(

@@ -8,10 +8,15 @@ died.
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 
+from notifier.campaign import Settings
+from notifier.delivery import quota
+from notifier.delivery.limits import Limits
 from notifier.delivery.outcomes import in_doubt
 from notifier.delivery.record import Ended, Fate, Policy, decide, record
+from notifier.delivery.seat import Seat, take_seat
 from notifier.model import Entry
 from notifier.storage import cycle, deliveries
 from notifier.storage.cycle import Connection
@@ -31,3 +36,15 @@ def recover(
     if fates:
         cycle.append(connection, [Entry(now, "sender_recovered", facts={"orphans": len(fates), "epoch": epoch})])
     return epoch, fates
+
+
+def recover_without_run(
+    connection: Connection, vault: Vault, settings: Settings, seat: Seat, *, by: str, now: datetime
+) -> list[Fate]:
+    """:func:`recover` for whoever holds the sender's lock and sends nothing, in the caller's transaction. Raises
+    OtherHost when another machine was the last to send; nothing was changed then."""
+    take_seat(connection, seat, by=by, now=now)
+    roll = random.random()  # noqa: S311
+    _, fates = recover(connection, vault, Policy.of(settings), now=now, roll=roll)
+    quota.take_over(connection, Limits.of(settings), fates, now)
+    return fates

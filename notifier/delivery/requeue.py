@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,13 @@ STATES = tuple(sorted(sources(Event.REQUEUE)))
 _CODE = re.compile(r"[45]\d\d|[45]\.\d{1,3}\.\d{1,3}|[A-Za-z_]{3,40}")
 _NOBODY_WAS_TOLD = frozenset({State.REFUSED, State.EXPIRED, State.BOUNCED, State.RETURNED, State.WITHDRAWN})
 EXCLUDED, ELSEWHERE = "excluded", "elsewhere"
+# Raises OperatorError if something of these batches must not wait again: approved under other values, it would stop
+# `send` for all that waits.
+MayWait = Callable[[Connection, frozenset[int]], Awaitable[None]]
+
+
+async def anything(_connection: Connection, _batches: frozenset[int]) -> None:
+    """Whatever was approved may wait again."""
 
 
 @dataclass(slots=True)
@@ -98,19 +105,26 @@ def _may_be_withdrawn(kin: Kin) -> bool:
     return State(kin.state) in sources(Event.WITHDRAW) and not kin.doubts
 
 
-async def look(database: Database, fault: Fault) -> Requeued:
-    """What :func:`put_back` would change. Raises OperatorError."""
+async def look(database: Database, fault: Fault, may_wait: MayWait = anything) -> Requeued:
+    """What :func:`put_back` would change. Raises OperatorError if it would refuse."""
     counted = Requeued()
+    concerned: set[int] = set()
     async with database.read() as connection:
         for wave in await requeue.waves_of(connection, verified(fault)):
             after = 0
             while page := await requeue.failed(connection, fault, wave=wave, after=after, most=PAGE):
                 after = page[-1].id
-                _count(counted, await _returns(connection, page, counted))
+                returns = await _returns(connection, page, counted)
+                _count(counted, returns)
+                concerned |= {each.failed.batch for each in returns}
+        if concerned:
+            await may_wait(connection, frozenset(concerned))
     return counted
 
 
-async def put_back(database: Database, fault: Fault, *, by: str, now: datetime) -> Requeued:
+async def put_back(
+    database: Database, fault: Fault, *, by: str, now: datetime, may_wait: MayWait = anything
+) -> Requeued:
     """Put them back, due at once. Raises OperatorError."""
     counted = Requeued()
     async with database.read() as connection:
@@ -119,16 +133,25 @@ async def put_back(database: Database, fault: Fault, *, by: str, now: datetime) 
         after: int | None = 0
         while after is not None:
             async with database.write() as connection:
-                after = await _page(connection, fault, wave, after, counted, by=by, now=now)
+                after = await _page(connection, fault, wave, after, counted, may_wait, by=by, now=now)
     return counted
 
 
 async def _page(
-    connection: Connection, fault: Fault, wave: int, after: int, counted: Requeued, *, by: str, now: datetime
+    connection: Connection,
+    fault: Fault,
+    wave: int,
+    after: int,
+    counted: Requeued,
+    may_wait: MayWait,
+    *,
+    by: str,
+    now: datetime,
 ) -> int | None:
     """One page, in the caller's transaction; the last id that it looked at, None when there is none."""
     page = await requeue.failed(connection, fault, wave=wave, after=after, most=PAGE)
     if returns := await _returns(connection, page, counted):
+        await may_wait(connection, frozenset(each.failed.batch for each in returns))
         first = [] if counted.deliveries else [_ordered(fault, by, now)]
         await _put_back(connection, fault, returns, now)
         entries = [entry for each in returns for entry in _entries(each, fault, by, now)]

@@ -218,9 +218,6 @@ class Run:
                 return False
             finally:
                 pauses.cancel()
-                await asyncio.wait([pauses])
-                if not pauses.cancelled():
-                    pauses.result()  # what it met at the disk is as fatal as in a cycle
         return True
 
     async def _heed_pauses(self) -> None:

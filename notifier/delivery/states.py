@@ -8,7 +8,7 @@ sending     Claimed, durably, before the first byte of its transaction (I4). A c
             everybody whom it informs was taken out meanwhile, what is recorded of its end moves it on at once: what
             may have arrived is held in doubt, what was not taken is withdrawn, and nothing takes a failed one's place.
 deferred    The last attempt failed for now; due again later. A crash leaves it so. The sender claims it when due. If
-            its persons are taken out it is withdrawn, or, after a doubt, held in doubt.
+            its persons are taken out, or its approval is taken back, it is withdrawn, or, after a doubt, held in doubt.
 in_doubt    The final dot may have gone out and no answer was recorded (RFC 1047). A crash leaves it so. With a due
             time the sender sends it once more, same Message-ID; without one it is held, and somebody decides.
 unmade      Its message could not be made (a contact that opens no more, an envelope that is not its recipient's).
@@ -70,7 +70,7 @@ class Event(StrEnum):
     EXPIRE = "expire"  # deferred for too long
     DOUBT = "doubt"  # the final dot may have gone out, and no answer
     SUSPECT = "suspect"  # it may have gone out: since a backup that was restored, or in an attempt before this wait,
-    #                      and its persons are out
+    #                      and its persons are out, or its approval was taken back
     RESEND = "resend"  # in doubt, and the policy (or somebody) says: once more
     TAKE = "take"  # in doubt, and somebody says: taken as handed over
     SET_ASIDE = "set_aside"  # its message cannot be made

@@ -4,7 +4,7 @@
 notifications, the manifest with its signatures, and the journal's entries on them. Its commit is the approval; a crash
 before it leaves nothing. Sending then renders from the frozen copies alone, through :class:`NoticeShelf`; a later edit
 of a template or of campaign.toml changes nothing in what was approved, and ``verify_bound`` says when settings have
-moved away from it.
+moved away from it (agreement.py); then nothing more is approved either.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from notifier.campaign import Settings
 from notifier.errors import OperatorError, StorageError
 from notifier.model import Entry, WaveKind
+from notifier.notices.agreement import verify_bound
 from notifier.notices.bound import bound_settings, canonical_json, differences, digest, frozen_settings
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import CompiledNotice, compile_segment
@@ -95,7 +96,8 @@ async def approve(
     over the dossier that was requested last; as many as ``[approval] required`` says.
 
     Running twice is safe: with nothing waiting nothing is written. Raises OperatorError, with every error in its text,
-    when the checks block, a signature is missing or wrong, or anything differs from the dossier that was signed;
+    when the checks block, what waits of an earlier batch was approved under other values, a signature is missing or
+    wrong, or anything differs from the dossier that was signed;
     TryLater when the plan changed while the checks ran.
     """
     waiting = await look(database, settings, folder, wave=wave, now=now)
@@ -185,14 +187,6 @@ def _frozen_entry(vault: Vault, wave: str, number: int, frozen: FrozenNotificati
         "excluded": frozen.excluded,
     }
     return Entry(now, "notification_frozen", vault.pseudonym(frozen.sender, frozen.identity), facts)
-
-
-async def verify_bound(connection: Connection, settings: Settings, *, wave: str | None = None) -> list[str]:
-    """Which bound values differ now from what was approved, over the batches that still have mail to send."""
-    told: dict[str, None] = {}
-    for batch in await batches.unfinished_batches(connection, wave):
-        told |= dict.fromkeys(differences(json.loads(batch.bound), bound_settings(settings, batch.wave)))
-    return list(told)
 
 
 async def load_batch(connection: Connection, batch_id: int) -> tuple[Catalogue, Settings]:

@@ -286,6 +286,13 @@ CHAPTERS = (
         "What lies in the database",
         _rules(
             ("file-held", "no", "nobody is lost (I1)", "rows are held", "`notifier status` says how to free them"),
+            (
+                "approved-differs",
+                "yes",
+                "what was approved is what goes out (I7)",
+                "what is approved and waits was approved under other values",
+                "set it back until that has gone out, or `approve --take-back`",
+            ),
             ("shared-mailbox", "no", "nobody is guessed (I2)", "an agency's mailbox", "data/mailboxes.toml"),
             (
                 "contact-of-another-sender",

@@ -10,6 +10,7 @@ from typing import Any
 
 from notifier.campaign import Settings
 from notifier.errors import OperatorError, TryLater
+from notifier.notices.agreement import disagreements, must_agree
 from notifier.notices.catalogue import Catalogue
 from notifier.notices.compiled import Reading, compile_segment
 from notifier.notices.dossier.manifest import Listed, ListHash, Standing, hash_of, make_manifest, spell
@@ -58,7 +59,8 @@ async def findings(database: Database, settings: Settings, folder: Path, *, wave
     async with database.read() as connection:
         segments, held = await segments_of(connection, wave), await holds.held(connection)
         undecided = await adult_dependants_undecided(connection, wave)
-    return _findings(segments, held, Catalogue.load(folder, settings), settings, folder, now, undecided)
+        differing = await disagreements(connection, settings)
+    return _findings(segments, held, Catalogue.load(folder, settings), settings, folder, now, undecided, differing)
 
 
 def _findings(
@@ -69,10 +71,12 @@ def _findings(
     folder: Path,
     now: datetime,
     undecided: int | None,
+    differing: Sequence[Finding],
 ) -> list[Finding]:
     today = now.astimezone(settings.zone).date()
     found = [
         *map(_of_held, held),
+        *differing,
         *check_settings(settings, undecided=undecided),
         *check_dates(settings, today),
         *check_signatures(settings, folder),
@@ -107,19 +111,20 @@ async def look(database: Database, settings: Settings, folder: Path, *, wave: st
         decided = wave in await awaiting_plan(connection)
         held = await holds.held(connection)
         undecided = await adult_dependants_undecided(connection, wave)
+        differing = await disagreements(connection, settings)
     segments = [segment for segment in planned if segment.waiting]
     if not segments:
         return None
     if decided:
         # Whom a decision made reachable, or took in again, would be frozen as it was planned before (I1).
         raise OperatorError(
-            f"reviews were decided or persons taken in again since wave {wave} was planned: run `notifier plan`, then "
-            "approve"
+            f"reviews were decided, persons taken in again or an approval taken back since wave {wave} was planned: "
+            "run `notifier plan`, then approve"
         )
     if newer:
         # Whoever came in since would be missing from what is shown and signed, and nobody would notice (I1).
         raise OperatorError(f"{newer} files came in since wave {wave} was planned: run `notifier plan`, then approve")
-    found = _findings(segments, held, catalogue, settings, folder, now, undecided)
+    found = _findings(segments, held, catalogue, settings, folder, now, undecided, differing)
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         told = "; ".join(f"{each.code} ({each.place}): {each.text}" for each in errors)
@@ -131,9 +136,11 @@ async def look(database: Database, settings: Settings, folder: Path, *, wave: st
 async def draft(connection: Connection, vault: Vault, settings: Settings, waiting: Waiting) -> Draft:
     """The manifest of what waits, as the caller's transaction sees it. Reads every waiting notification once.
 
-    Raises TryLater when the plan changed since it was looked at.
+    Raises TryLater when the plan changed since it was looked at, OperatorError when something waits again by now that
+    was approved under other values.
     """
     wave = waiting.wave
+    await must_agree(connection, settings)
     wave_id = await batches.wave_id(connection, wave)
     if wave_id is None or [each for each in await segments_of(connection, wave) if each.waiting] != waiting.segments:
         raise TryLater(f"the plan of wave {wave} changed while it was checked; look at it and approve again")

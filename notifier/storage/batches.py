@@ -203,13 +203,16 @@ async def approved_at(connection: AsyncConnection, batch_id: int) -> datetime:
 
 
 async def unfinished_batches(connection: AsyncConnection, wave: str | None = None) -> list[StoredBatch]:
-    """The batches that still have something to send: a mail delivery that waits, retries, is in doubt or set aside."""
+    """The batches of which a sender would begin something by itself: a mail delivery that waits, is being sent, or is
+    in doubt and due to be sent once more. What is held or set aside waits for somebody, who may never come."""
     rows = await connection.execute(
         text(
             _BATCHES  # noqa: S608  (a constant of this module)
             + "WHERE (:wave IS NULL OR w.name = :wave) AND b.id IN ("
-            "SELECT batch_id FROM deliveries WHERE channel = 'mail' "
-            "AND state IN ('queued', 'sending', 'deferred', 'in_doubt', 'unmade')) ORDER BY b.id"
+            # Wave by wave, along the index on (wave_id, state).
+            "SELECT d.batch_id FROM waves v CROSS JOIN deliveries d WHERE d.wave_id = v.id AND d.channel = 'mail' "
+            "AND d.state IN ('queued', 'sending', 'deferred', 'in_doubt') "
+            "AND (d.state <> 'in_doubt' OR d.due_ms > 0)) ORDER BY b.id"
         ),
         {"wave": wave},
     )

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 class DoubtRow(NamedTuple):
     """A delivery in doubt. ``attempt``: its last one; ``doubts``: how often the answer was lost; ``due_ms``: when the
-    sender sends it once more by itself, 0 = held; ``is_excluded``: one whom it informs was taken out since."""
+    sender sends it once more by itself, 0 = held; ``is_excluded``: one whom it informs was taken out since; ``batch``:
+    the approval that it goes out by."""
 
     id: int
     token: bytes
@@ -26,12 +27,13 @@ class DoubtRow(NamedTuple):
     since_ms: int
     due_ms: int
     is_excluded: bool
+    batch: int
 
 
 _IN_DOUBT = (
     "SELECT d.id, d.token, w.name, d.provider, d.attempt, d.doubts, d.since_ms, d.due_ms, "
     "EXISTS (SELECT 1 FROM notifications n JOIN persons p ON p.id = n.person_id "
-    "WHERE n.delivery_id = d.id AND p.excluded <> '') AS is_excluded "
+    "WHERE n.delivery_id = d.id AND p.excluded <> '') AS is_excluded, d.batch_id "
     "FROM {rows} WHERE d.wave_id = w.id AND d.state = 'in_doubt' "
 )
 

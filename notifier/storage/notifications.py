@@ -128,8 +128,9 @@ async def take_back(
     )
     await _run(
         connection,
-        f"DELETE FROM {table} WHERE delivery_id NOT IN "
-        "(SELECT id FROM deliveries WHERE wave_id = :wave_id AND state = 'withdrawn')",
+        # One by one: there may be millions that were withdrawn before.
+        f"DELETE FROM {table} WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = {table}.delivery_id "
+        "AND d.wave_id = :wave_id AND d.state = 'withdrawn')",
         wave_id=wave_id,
     )
     freed = await connection.execute(

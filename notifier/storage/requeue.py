@@ -27,11 +27,12 @@ class Fault:
 
 
 class Failed(NamedTuple):
-    """A delivery that failed so. ``attempt``: its last one."""
+    """A delivery that failed so. ``attempt``: its last one; ``batch``: the approval that it goes out by."""
 
     id: int
     token: bytes
     attempt: int
+    batch: int
 
 
 class Kin(NamedTuple):
@@ -66,7 +67,7 @@ async def failed(connection: AsyncConnection, fault: Fault, *, wave: int, after:
     rows = await connection.execute(
         text(
             # Along the index on (wave_id, state), whose rows are in order of id; the last attempt along its unique one.
-            "SELECT d.id, d.token, d.attempt FROM deliveries d CROSS JOIN attempts a "
+            "SELECT d.id, d.token, d.attempt, d.batch_id FROM deliveries d CROSS JOIN attempts a "
             "WHERE d.wave_id = :wave AND d.state = :state AND d.channel = 'mail' AND d.id > :after "
             "AND d.since_ms >= :since AND a.delivery_id = d.id AND a.number = d.attempt AND a.late = FALSE "
             "AND (:provider IS NULL OR d.provider = :provider) "

@@ -82,6 +82,11 @@ async def ask_for_plan(connection: AsyncConnection, persons: Iterable[int]) -> N
         )
 
 
+async def plan_anew(connection: AsyncConnection, wave_id: int) -> None:
+    """The wave is planned no more: nothing of it is approved before the next plan."""
+    await connection.execute(text("UPDATE waves SET planned_ms = 0 WHERE id = :id"), {"id": wave_id})
+
+
 async def awaiting_plan(connection: AsyncConnection) -> list[str]:
     """The rounds on whose persons something was decided since they were planned, oldest first."""
     found = await connection.execute(text("SELECT name FROM waves WHERE planned_ms = 0 ORDER BY id"))

@@ -17,6 +17,7 @@ from notifier.errors import OperatorError, StorageError
 from notifier.model import to_ms
 from notifier.notices import approval
 from notifier.notices.approval import NoticeShelf, approve, describe, findings, load_batch, verify_bound
+from notifier.notices.dossier.requests import request
 from notifier.notices.preview import write_preview
 from notifier.notices.usage import told_by
 from notifier.storage import batches
@@ -417,5 +418,80 @@ def test_i7_words_for_another_wave_stop_nothing_that_was_approved(opened, vault,
                 "waves.initial.news", "waves.initial.right", "waves.initial.wrong",
             }  # fmt: skip
             assert frozen.waves == {"initial": words["initial"]}
+
+    asyncio.run(story())
+
+
+def _from(settings, address="x@autre.example"):
+    sender = settings.senders[0].model_copy(update={"from_address": address})
+    return settings.model_copy(update={"senders": (sender, *settings.senders[1:])})
+
+
+def test_i7_nothing_is_approved_under_other_values_while_an_earlier_batch_waits(
+    opened, vault, settings, folder, keys, monkeypatch
+):
+    """Two unfinished batches under different values would lock each other: `send` refuses whatever is set."""
+    other = _from(settings)
+
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys[:1])
+            await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            async with database.write() as connection:
+                await plant(connection, keys[1:], first=20)
+
+            async def errors(now_set):
+                found = await findings(database, now_set, folder, wave="initial", now=AT)
+                return [each for each in found if each.severity == "error"]
+
+            assert await errors(settings) == []
+            [found] = await errors(other)
+            assert (found.code, found.severity) == ("approved-differs", "error")
+            assert "senders.clairval.from_address (approved" in found.text and "--take-back" in found.text
+            for ask in (approve, request):
+                with pytest.raises(OperatorError, match=r"senders\.clairval\.from_address .*Set it back"):
+                    await ask(database, vault, other, folder, wave="initial", by="dpo", now=AT)
+
+            async with database.write() as connection:
+                await connection.execute(text("UPDATE deliveries SET state = 'refused' WHERE batch_id = 1"))
+            assert await errors(other) == []
+            real = approval.look
+
+            async def put_back_meanwhile(*arguments, **more):
+                looked = await real(*arguments, **more)
+                async with database.write() as connection:
+                    await connection.execute(text("UPDATE deliveries SET state = 'queued' WHERE batch_id = 1"))
+                return looked
+
+            monkeypatch.setattr(approval, "look", put_back_meanwhile)
+            with pytest.raises(OperatorError, match=r"senders\.clairval\.from_address"):
+                await approve(database, vault, other, folder, wave="initial", by="dpo", now=AT)
+            monkeypatch.undo()
+            assert len(await entries(database, "batch_approved")) == 1
+            async with database.write() as connection:
+                await connection.execute(text("UPDATE deliveries SET state = 'accepted' WHERE batch_id = 1"))
+            assert (await approve(database, vault, other, folder, wave="initial", by="dpo", now=AT)).number == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("state", "due_ms", "holds"),
+    [("in_doubt", 0, False), ("unmade", 0, False), ("in_doubt", 5, True), ("sending", 0, True), ("deferred", 5, True)],
+)
+def test_i7_what_waits_for_a_decision_alone_stops_nobody(opened, vault, settings, folder, keys, state, due_ms, holds):
+    async def story():
+        async with opened() as database:
+            async with database.write() as connection:
+                await plant(connection, keys)
+            await approve(database, vault, settings, folder, wave="initial", by="dpo", now=AT)
+            async with database.write() as connection:
+                await connection.execute(
+                    text("UPDATE deliveries SET state = :state, due_ms = :due"), {"state": state, "due": due_ms}
+                )
+            async with database.read() as connection:
+                assert bool(await verify_bound(connection, _from(settings))) is holds
+                assert len(await verify_bound(connection, _from(settings), also=[1])) == 1
 
     asyncio.run(story())

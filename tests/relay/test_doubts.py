@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,8 @@ from notifier.delivery.doubts import Which
 from notifier.delivery.restoration import hold_slice
 from notifier.errors import OperatorError
 from notifier.model import Term, to_ms
+from notifier.notices.agreement import must_agree
+from notifier.notices.bound import bound_settings, canonical_json
 from notifier.proof.verifier.verify import Ledger
 from notifier.storage.accounting import account
 from tests.delivery.rows import tuned
@@ -261,3 +264,26 @@ def test_i4_a_decision_on_many_goes_page_by_page_and_goes_on_where_it_stopped(ro
     assert rows.states() == {"accepted": 3, "in_doubt": 4} and len(rows.entries("doubt_accepted")) == 3
     assert len(decide("accept", Which(every=True), reason="seen in the relay's log").deliveries) == 4
     assert rows.states() == {"accepted": 7} and len(rows.entries("doubt_accepted")) == 7
+
+
+def test_i7_what_was_approved_under_other_values_is_not_sent_once_more(rows, server, sending, opened, vault, settings):
+    (one,) = in_doubt(rows, server, sending, tune=HOLD)
+    rows.run("UPDATE batches SET bound = ?", canonical_json(bound_settings(settings, "initial")))
+    moved = settings.model_copy(update={"relay": settings.relay.model_copy(update={"port": 26})})
+    which = Which((token(rows, one),))
+
+    async def decided(now_set):
+        async def may_wait(connection, batches):
+            await must_agree(connection, now_set, also=batches)
+
+        async with opened() as database:
+            await doubts.look(database, vault, which, resend=False, may_wait=may_wait)
+            for step in (partial(doubts.look, resend=True), partial(doubts.resend, by="ops", now=NOW)):
+                await step(database, vault, which, may_wait=may_wait)
+
+    before = rows.snapshot()
+    with pytest.raises(OperatorError, match=r"what would go back was approved under other values.*relay\.port"):
+        asyncio.run(decided(moved))
+    assert rows.snapshot() == before and rows.state(one) == "in_doubt"
+    asyncio.run(decided(settings))
+    assert rows.state(one) == "queued"

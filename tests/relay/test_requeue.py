@@ -10,6 +10,8 @@ import pytest
 from notifier.delivery import requeue
 from notifier.errors import OperatorError
 from notifier.model import Term, to_ms
+from notifier.notices.agreement import must_agree
+from notifier.notices.bound import bound_settings, canonical_json
 from notifier.people.exclusions import held_back
 from notifier.proof.verifier.verify import Ledger
 from notifier.storage import journal
@@ -246,3 +248,30 @@ def test_i1_requeued_after_a_doubt_and_taken_out_the_proof_counts_as_the_campaig
     asked(hold)
     token = rows.one("SELECT token FROM deliveries WHERE id = ?", one).hex()
     assert rows.state(one) == "in_doubt" and ledger(rows).states[token] == "in_doubt"
+
+
+def guarded(rows, settings, now_set):
+    """Batch 1 was approved under ``settings``, and ``now_set`` holds now."""
+    rows.run("UPDATE batches SET bound = ?", canonical_json(bound_settings(settings, "initial")))
+    return lambda connection, batches: must_agree(connection, now_set, also=batches)
+
+
+def test_i7_what_was_approved_under_other_values_does_not_go_back(rows, server, sending, asked, settings):
+    """It would stop `send` for what was approved since, and the letters would be gone already."""
+    refused(rows, server, sending, 2)
+    sender = settings.senders[0].model_copy(update={"from_address": "x@autre.example"})
+    moved = guarded(rows, settings, settings.model_copy(update={"senders": (sender, *settings.senders[1:])}))
+    same = guarded(rows, settings, settings)
+    before = rows.snapshot()
+    told = r"what would go back was approved under other values.*senders\.clairval\.from_address"
+    with pytest.raises(OperatorError, match=told):
+        asked(requeue.look, REFUSED, moved)
+    with pytest.raises(OperatorError, match=told):
+        asked(requeue.put_back, REFUSED, by="ops", now=NOW, may_wait=moved)
+    assert rows.snapshot() == before, "no letter was withdrawn"
+    assert asked(requeue.look, Fault("unmade"), moved).deliveries == 0, "nothing goes back: nothing to refuse"
+    assert asked(requeue.look, REFUSED, same).deliveries == 2
+    assert asked(requeue.put_back, REFUSED, by="ops", now=NOW, may_wait=same).letters == 2
+    rows.run("UPDATE deliveries SET state = 'refused' WHERE id = 1")  # the other one waits
+    with pytest.raises(OperatorError, match=r"what is approved and waits goes out as it was approved.*--take-back"):
+        asked(requeue.put_back, REFUSED, by="ops", now=NOW, may_wait=moved)

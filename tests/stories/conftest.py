@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import email
 import email.policy
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,13 +100,21 @@ class Cli:
 
 @dataclass
 class Sink:
-    """An SMTP server that takes everything and remembers it."""
+    """An SMTP server that takes everything and remembers it. ``answers``: what it says instead, by recipient."""
 
     port: int
+    answers: dict[str, str] = field(default_factory=dict)
+    silent: bool = False  # takes a message, and never answers
+    asked: threading.Event = field(default_factory=threading.Event)  # then
     accepted: list[tuple[str, bytes]] = field(default_factory=list)
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
         assert len(envelope.rcpt_tos) == 1
+        if self.silent:
+            self.asked.set()
+            await asyncio.Event().wait()
+        if answer := self.answers.get(envelope.rcpt_tos[0]):
+            return answer
         self.accepted.append((envelope.rcpt_tos[0], envelope.original_content))
         return "250 2.0.0 Ok"
 

@@ -587,6 +587,7 @@ class Ledger:
         self.logged: dict[str, str] = {}  # deliveries accepted by an unsigned mail log → on whose word
         self.headless = 0  # commands that began without anything that tells a restored database
         self.machines: list[tuple[str, str]] = []  # each time that another machine took over: when, by whom
+        self.taken_back: list[tuple[str, str, str]] = []  # each approval that was taken back: when, of which wave, by
         self.restored: list[dict[str, Any]] = []  # each time that the database was restored, as the entries admit it
         self.created: list[tuple[str, str]] = []  # id and kind of the campaign, as its first entry says them
         self.steps: dict[str, Callable[[str, dict[str, Any], str], None]] = {
@@ -598,6 +599,7 @@ class Ledger:
             "import_undone": self._undone,
             "recovered_from_backup": self._recovered,
             "taken_over": self._taken_over,
+            "approval_taken_back": self._taken_back,
             "wave_planned": self._planned,
             "approval_requested": self._requested,
             "batch_approved": self._approved,
@@ -683,6 +685,9 @@ class Ledger:
     def _taken_over(self, _subject: str, facts: dict[str, Any], at: str) -> None:
         self.machines.append((at, facts["by"]))
 
+    def _taken_back(self, _subject: str, facts: dict[str, Any], at: str) -> None:
+        self.taken_back.append((at, facts["wave"], facts["by"]))
+
     def _planned(self, _subject: str, facts: dict[str, Any], _at: str) -> None:
         self.kinds[facts["wave"]] = facts["kind"]
 
@@ -740,6 +745,8 @@ class Ledger:
         if self.machines:
             at, by = self.machines[-1]
             yield f"{len(self.machines)} times another machine took over the sending, the last on {at} by {by}"
+        for at, wave, by in self.taken_back:
+            yield f"an approval was taken back for what had told nobody: wave {wave}, {at}, by {by}"
 
     def table(self) -> dict[str, dict[str, int]]:
         """Wave → term → how many frozen notifications."""
