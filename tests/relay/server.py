@@ -74,6 +74,8 @@ class Server:
     on_take: object = None
 
     def on(self, address: str, *acts: Act) -> None:
+        """What this recipient meets, from RCPT on: whose MAIL it is nobody knows (:meth:`on_mail`)."""
+        assert all(act.phase != "mail" for act in acts)
         self.acts[address].extend(acts)
 
     def on_mail(self, *acts: Act) -> None:

@@ -211,7 +211,7 @@ def killing(server, module: str, killed: list[int], how: signal.Signals = signal
 @needs_proc
 def test_i5_a_bench_that_is_killed_costs_nobody_anything(rows, server, sending, vault):
     rows.deliver(*many(60))
-    server.on("p009@courriel.example", Act("mail", then="held"))
+    server.on("p009@courriel.example", Act("rcpt", then="held"))
     killed: list[int] = []
     report = sending(server, tune=beside(2), meanwhile=killing(server, BENCH, killed))
     assert killed and (report.reason, report.accepted, report.in_doubt) == ("done", 60, 0)
@@ -222,7 +222,7 @@ def test_i5_a_bench_that_is_killed_costs_nobody_anything(rows, server, sending, 
 def test_i5_a_clerk_that_is_killed_costs_nobody_anything(rows, server, sending, vault):
     """The sender goes on alone; in the middle of a cycle: test_clerk_gone.py."""
     rows.deliver(*many(60))
-    server.on("p009@courriel.example", Act("mail", then="held"))
+    server.on("p009@courriel.example", Act("rcpt", then="held"))
     killed: list[int] = []
     report = sending(server, tune=beside(1), meanwhile=killing(server, CLERK, killed))
     assert killed and (report.reason, report.accepted, report.in_doubt) == ("done", 60, 0)
@@ -235,7 +235,7 @@ def test_i1_a_process_that_stands_still_keeps_nobodys_message(rows, server, send
     monkeypatch.setattr(staff, "SILENT_SECONDS", 0.3)
     monkeypatch.setattr(making, "LOOK_SECONDS", 0.05)
     rows.deliver(*many(60))
-    server.on("p009@courriel.example", Act("mail", then="held"))
+    server.on("p009@courriel.example", Act("rcpt", then="held"))
     stopped: list[int] = []
     report = sending(server, tune=beside(2), meanwhile=killing(server, BENCH, stopped, signal.SIGSTOP))
     assert stopped and (report.reason, report.accepted) == ("done", 60) and processes(BENCH) == []
@@ -247,7 +247,7 @@ def test_i1_a_process_that_stands_still_keeps_nobodys_message(rows, server, send
 def test_i5_a_clerk_that_stands_still_is_ended_and_costs_nobody_anything(rows, server, sending, vault, monkeypatch):
     monkeypatch.setattr(registry, "ANSWER_SECONDS", 1.0)
     rows.deliver(*many(60))
-    server.on("p009@courriel.example", Act("mail", then="held"))
+    server.on("p009@courriel.example", Act("rcpt", then="held"))
     stopped: list[int] = []
     report = sending(server, tune=beside(1), meanwhile=killing(server, CLERK, stopped, signal.SIGSTOP))
     assert stopped and (report.reason, report.accepted, report.in_doubt) == ("done", 60, 0)
@@ -319,7 +319,7 @@ def test_i8_an_error_of_a_process_says_what_ours_says_and_of_others_no_value():
 def test_i5_a_clerk_that_is_deposed_claims_nothing_and_writes_down_late_what_ended(rows, server, sending):
     """Another sender begins in the middle: what has ended is recorded as late, as it is without a clerk."""
     rows.deliver(*many(30))
-    server.on("p009@courriel.example", Act("mail", then="held"))
+    server.on("p009@courriel.example", Act("rcpt", then="held"))
 
     async def depose(database) -> None:
         while len(server.taken) < 6:

@@ -88,7 +88,8 @@ def test_i4_i5_after_a_sleep_nothing_goes_out_where_somebody_took_over(rows, ser
         with pytest.raises(CampaignBusy, match="took over"):
             sending(server)
     assert len(server.taken) <= 25 + 3, "what the other connections had on the wire"
-    assert rows.states()["queued"] + rows.states()["accepted"] + rows.states()["sending"] == 80
+    # Deferred: a machine that really stood still before has cut sessions.
+    assert sum(rows.states().get(state, 0) for state in ("queued", "accepted", "sending", "deferred")) == 80
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
