@@ -70,6 +70,7 @@ def test_a_fallback_that_answers_is_told_beside_the_first(check, server):
     assert f":{second.port} " in lines["relay.fallback"] and "up to 10240000 bytes" in lines["relay.fallback"]
 
 
+@pytest.mark.thorough
 def test_a_fallback_that_does_not_answer_is_told_before_the_night(check, nobody):
     body, words = check(f'host = "127.0.0.1"\nport = {nobody}\ntls = "none"\nrate = 0', expect=75)
     assert body["relay"]["answers"] and not body["fallback"]["answers"]

@@ -175,6 +175,7 @@ def test_the_fallback_takes_over_when_patience_ends(rows, night, hasty):
     assert accepted == {first.name: len(first.taken), second.name: len(second.taken)}
 
 
+@pytest.mark.thorough
 def test_who_waited_while_it_died_is_sent_at_once(rows, night, monkeypatch):
     """One message for each connection is left: each of them waits for a session, and each has one when it changes."""
     patience(monkeypatch, 3.0)
@@ -193,6 +194,7 @@ def test_who_waited_while_it_died_is_sent_at_once(rows, night, monkeypatch):
     assert (last - at).total_seconds() < 1.0 and len(second.taken) == 4
 
 
+@pytest.mark.thorough
 def test_a_first_that_cuts_at_the_dot_leaves_doubts_and_no_second_copy(rows, night, hasty):
     rows.deliver(*many(60))
     first, second = Mortal(extensions=PIPELINING), Mortal(extensions=PIPELINING)

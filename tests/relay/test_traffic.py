@@ -63,6 +63,7 @@ def test_somebody_opens_a_lane_by_name(rows, server, sending):
     assert entry["facts"] == {"provider": "orange", "by": "dpo"}
 
 
+@pytest.mark.thorough
 def test_three_throttles_in_a_row_close_a_lane_over_restarts(rows, server, sending):
     rows.deliver(*many(4, "o"), provider="orange")
     server.on("o0@courriel.example", *[Act("rcpt", THROTTLED)] * 3)
