@@ -9,8 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from notifier.app.opened import App, utc_now
-from notifier.campaign import load
+from notifier.app.opened import App, settings_of, utc_now
 from notifier.errors import OperatorError
 from notifier.model import Entry
 from notifier.storage import journal
@@ -301,7 +300,7 @@ async def add_sender_names(app: App, code: str, names: Sequence[str]) -> tuple[A
             async with app.database.write() as connection:
                 await journal.append(connection, [Entry(utc_now(), "sender_names_added", "", facts)])
                 change.put_in_place()
-    return replace(app, settings=load(app.folder)), change.names
+    return replace(app, settings=settings_of(app.folder)), change.names
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,15 @@ async def open_campaign(folder: Path, *, by: str, command: str, writes: bool = T
             yield app
 
 
+def settings_of(folder: Path) -> Settings:
+    """campaign.toml, with the digests of the files that it names and an approval binds."""
+    return with_authorities(with_public_keys(load(folder), folder), folder)
+
+
 @asynccontextmanager
 async def open_unguarded(folder: Path, *, by: str) -> AsyncIterator[App]:
     """The same, whatever its head says, and without a session: for `recover`."""
-    settings = with_authorities(with_public_keys(load(folder), folder), folder)
+    settings = settings_of(folder)
     vault = Vault(read_keys(folder / settings.key.path))
     must_be_of_one_kind(settings, vault)
     async with open_database(sqlite_path(settings.database, folder), vault) as database:

@@ -84,11 +84,13 @@ def check(terminal: Terminal, wave: str) -> int:
                 lines.append(f"{'':8} {topic} of {each.domain} not checked: {why}")
         for relay in relays:
             lines.append(f"{'ok' if relay.answers and not relay.refused else 'relay':8} {relay.text}")
-        lines.append(
-            f"{len(errors)} errors block `approve`."
-            if errors
-            else f"Nothing blocks. Next: `notifier preview{_of(wave)}`, then `notifier approve{_of(wave)}`."
-        )
+        next_steps = f"`notifier preview{_of(wave)}`, then `notifier approve{_of(wave)}`."
+        if errors:
+            lines.append(f"{len(errors)} errors block `approve`.")
+        elif all(relay.answers and not relay.refused for relay in relays):
+            lines.append(f"Nothing blocks. Next: {next_steps}")
+        else:
+            lines.append(f"Nothing blocks `approve`, but see what a relay says above before `send`. Next: {next_steps}")
         terminal.result(body, *lines)
         if errors or any(relay.refused for relay in relays):
             return OPERATOR

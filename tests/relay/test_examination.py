@@ -102,6 +102,7 @@ def test_i8_a_refused_login_is_told_without_what_the_server_repeats(check, monke
     access = 'host = "127.0.0.1"\nport = PORT\ntls = "none"\nrate = 0\nusername = "clairval"'
     body, words = check(access, expect=2, second=second)
     assert body["fallback"]["answers"] and body["fallback"]["refused"] and "535" in words
+    assert "Nothing blocks." not in words
     for told in (words, json.dumps(body)):
         assert "unter2" not in told and "AGNsYWly" not in told and "a.b@" not in told
         assert "<secret>" in told
