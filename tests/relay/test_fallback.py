@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import signal
 import ssl
 import time
 from collections import Counter
@@ -243,8 +246,6 @@ def test_each_session_says_how_it_was_secured(rows, night, monkeypatch, authorit
 
 
 def fingerprint(issued: trustme.LeafCert) -> str:
-    import hashlib
-
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())).hexdigest()
 
 
@@ -364,21 +365,18 @@ def test_a_limit_counts_over_both(rows, night, monkeypatch, limit):
     assert rows.states() == {"accepted": limit, "queued": 60 - limit}
 
 
-def test_ctrl_c_while_the_first_is_silent(rows, night, monkeypatch):
+def test_a_stop_while_the_first_is_silent(rows, night, monkeypatch):
     """No fallback takes over for a run that ends, and nobody waits for patience."""
     patience(monkeypatch, 600.0)
     rows.deliver(*many(60))
     first, second = Mortal(), Mortal()
 
     async def death() -> None:
-        import os
-        import signal
-
         await until(lambda: len(first.taken) >= 20)
         await first.still(3)
         first.die()
         await asyncio.sleep(0.3)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     began = time.monotonic()
     report = night(first, second, death)
