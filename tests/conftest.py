@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,12 @@ from notifier.vault import Keys, Vault, write_key_file
 # A busy machine is no failure: no example has a time limit.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")
+
+# Behind an `&` of a script, or nohup, these are ignored, and stay so in all that is started (delivery/signals.py keeps
+# it so, too). Tests send them to themselves and to the programs that they start.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 NOW = datetime(2024, 2, 9, 8, 0, tzinfo=UTC)
 
