@@ -71,6 +71,16 @@ class Mortal(Server):
         while self.mail_acts:
             await asyncio.sleep(0)
 
+    def dies(self, *, after: int, still: int) -> Callable[[], Awaitable[None]]:
+        """For ``night``: once so many messages are taken and nothing of so many sessions is at its dot, it is gone."""
+
+        async def death() -> None:
+            await until(lambda: len(self.taken) >= after)
+            await self.still(still)
+            self.die()
+
+        return death
+
 
 @pytest.fixture
 def hasty(monkeypatch) -> None:
@@ -138,9 +148,7 @@ def test_a_restart_of_the_first_changes_nothing(rows, night, monkeypatch, extens
     first, second = Mortal(extensions=extensions), Mortal()
 
     async def restart() -> None:
-        await until(lambda: len(first.taken) >= 20)
-        await first.still(3)
-        first.die()
+        await first.dies(after=20, still=3)()
         await asyncio.sleep(1.0)
         await first.rise()
 
@@ -158,9 +166,7 @@ def test_the_fallback_takes_over_when_patience_ends(rows, night, hasty):
     told = []
 
     async def death() -> None:
-        await until(lambda: len(first.taken) >= 20)
-        await first.still(3)
-        first.die()
+        await first.dies(after=20, still=3)()
         died.append(datetime.now(UTC))
 
     report = night(first, second, death, on_progress=told.append)
@@ -221,16 +227,11 @@ def test_each_session_says_how_it_was_secured(rows, night, monkeypatch, authorit
     contexts[1].maximum_version = ssl.TLSVersion.TLSv1_2
     first, second = Mortal(starttls=contexts[0]), Mortal(implicit=contexts[1])
 
-    async def death() -> None:
-        await until(lambda: len(first.taken) >= 10)
-        await first.still(2)
-        first.die()
-
     secured = {"ca_file": tmp_path / "ca.pem"}
     report = night(
         first,
         second,
-        death,
+        first.dies(after=10, still=2),
         tune={"tls": "starttls", "connections": 2, **secured},
         fallback={"tls": "implicit", **secured},
     )
@@ -269,9 +270,7 @@ def test_a_first_that_refuses_the_login_after_a_restart_pauses(rows, night, hast
     first, second = Mortal(login=("clairval", "right")), Mortal()
 
     async def restart() -> None:
-        await until(lambda: len(first.taken) >= 20)
-        await first.still(3)
-        first.die()
+        await first.dies(after=20, still=3)()
         first.login = ("clairval", "another")
         first.sessions = 0
         await asyncio.sleep(0.5)
@@ -307,13 +306,8 @@ def test_neither_answers(rows, night, monkeypatch):
     rows.deliver(*many(30))
     first, second = Mortal(), Mortal(greeting="421 4.3.2 closed")
 
-    async def death() -> None:
-        await until(lambda: len(first.taken) >= 10)
-        await first.still(3)
-        first.die()
-
     with pytest.raises(RelayUnavailable, match=r"421 at greeting.*\[relay\.fallback\]") as caught:
-        night(first, second, death)
+        night(first, second, first.dies(after=10, still=3))
     assert caught.value.exit_code == 75
     assert set(rows.states()) <= {"accepted", "queued", "deferred"} and rows.states()["accepted"] == len(first.taken)
     assert rows.one("SELECT MAX(retries) FROM deliveries") == 0
@@ -327,15 +321,10 @@ def test_each_has_its_own_pace(rows, night, monkeypatch):
     rows.deliver(*many(60))
     first, second = Mortal(), Mortal()
 
-    async def death() -> None:
-        await until(lambda: len(first.taken) >= 15)
-        await first.still(1)
-        first.die()
-
     night(
         first,
         second,
-        death,
+        first.dies(after=15, still=1),
         tune={"rate": 200, "burst": 5, "connections": 1},
         fallback={"rate": 50, "burst": 2},
     )
@@ -354,12 +343,7 @@ def test_a_limit_counts_over_both(rows, night, monkeypatch, limit):
     rows.deliver(*many(60))
     first, second = Mortal(), Mortal()
 
-    async def death() -> None:
-        await until(lambda: len(first.taken) >= 20)
-        await first.still(3)
-        first.die()
-
-    report = night(first, second, death, limit=limit)
+    report = night(first, second, first.dies(after=20, still=3), limit=limit)
     assert (report.reason, report.accepted) == ("limit", limit)
     assert len(first.taken) + len(second.taken) == limit and len(copies(first, second)) == limit
     assert rows.states() == {"accepted": limit, "queued": 60 - limit}
@@ -372,9 +356,7 @@ def test_a_stop_while_the_first_is_silent(rows, night, monkeypatch):
     first, second = Mortal(), Mortal()
 
     async def death() -> None:
-        await until(lambda: len(first.taken) >= 20)
-        await first.still(3)
-        first.die()
+        await first.dies(after=20, still=3)()
         await asyncio.sleep(0.3)
         os.kill(os.getpid(), signal.SIGTERM)
 
